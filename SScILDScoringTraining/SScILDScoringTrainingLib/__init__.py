@@ -1,0 +1,1 @@
+"""Training and evaluation of the networks that SScILDScoringLib uses. For research use only."""
