@@ -157,7 +157,9 @@ class CTScan:
         position = self.slice_position(mm)
         if not -0.5 - 1e-6 <= position <= self.slice_count - 0.5 + 1e-6:
             low, high = self.mm_of_slice(0), self.mm_of_slice(self.slice_count - 1)
-            raise ScanError(f"The position {mm:.1f} mm is outside the scan, which reaches from {low:.1f} to {high:.1f} mm.")
+            raise ScanError(
+                f"The position {mm:.1f} mm is outside the scan, which reaches from {low:.1f} to {high:.1f} mm."
+            )
         return int(min(max(np.floor(position + 0.5), 0), self.slice_count - 1))
 
     def file_slice(self, k: int) -> int:
