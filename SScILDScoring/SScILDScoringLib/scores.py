@@ -69,6 +69,41 @@ def patient_extent(scores: Sequence[SliceScores]) -> tuple[float, float, float]:
     return tuple(float(v) for v in np.mean([s.reported for s in scores], axis=0))
 
 
+@dataclass(frozen=True)
+class LungProfile:
+    """Scores of every axial slice that holds lung.
+
+    Args:
+        slice_indices: canonical slice indices, ascending (towards the head).
+        file_slice_indices: the file's own numbers of these slices.
+        mm: RAS S of the slices in millimetres.
+        lung_area_mm2: lung area of every slice, measured within the slice.
+        scores: S-Net's answers.
+    """
+
+    slice_indices: tuple[int, ...]
+    file_slice_indices: tuple[int, ...]
+    mm: tuple[float, ...]
+    lung_area_mm2: tuple[float, ...]
+    scores: tuple[SliceScores, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(getattr(self, name)) for name in self.__dataclass_fields__}
+        if len(lengths) != 1 or not self.scores:
+            raise ValueError("a profile has one entry for every slice and at least one slice")
+
+    @property
+    def extent(self) -> tuple[float, float, float]:
+        """TOT, GG, RET of the whole lung in percent: the slices' clipped scores weighted by their lung volume.
+
+        The slices are equally thick, so that weighting by area is weighting by volume. Scores are not rounded to
+        5 % here: rounding belongs to the five levels that a person reads.
+        """
+        weights = np.asarray(self.lung_area_mm2, float)
+        values = np.asarray([s.clipped for s in self.scores], float)
+        return tuple(float(v) for v in (weights[:, None] * values).sum(axis=0) / weights.sum())
+
+
 class Stage(Enum):
     """Goh stage of a patient."""
 
