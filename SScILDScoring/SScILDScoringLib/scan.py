@@ -44,7 +44,7 @@ class FileAxes:
         return matrix
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CTScan:
     """A chest CT in canonical orientation. Not to be modified: ``voxels`` is set read-only.
 
@@ -73,6 +73,8 @@ class CTScan:
         voxels = self.voxels
         if voxels.ndim != 3 or voxels.dtype != np.int16:
             raise ScanError(f"A CT needs three dimensions and int16 values, not {voxels.ndim} and {voxels.dtype}.")
+        if 0 in voxels.shape:
+            raise ScanError("The scan is empty: one of its dimensions has no voxels.")
         direction = np.asarray(self.direction, dtype=float).reshape(3, 3)
         if not np.isfinite(direction).all() or abs(np.linalg.det(direction)) < 1e-3:
             raise ScanError("The scan's direction matrix is not usable: its axes do not span space.")
@@ -183,6 +185,32 @@ class CTScan:
         cosine = abs(normal[2]) / np.linalg.norm(normal)
         return float(np.degrees(np.arccos(min(cosine, 1.0))))
 
+    # ---- arrays in the file's own arrangement --------------------------------------------------------------------
+
+    def to_file_order(self, array: np.ndarray) -> np.ndarray:
+        """A canonical array ``(z, y, x)`` (mask, map) as the file holds it: shape ``(k, j, i)``; a view, no copy."""
+        self._same_shape(array, self.shape)
+        axes = self.file_axes
+        flipped = array[tuple(slice(None, None, -1) if axes.reversed[a] else slice(None) for a in (2, 1, 0))]
+        return np.transpose(flipped, np.argsort([2 - axes.axis[a] for a in (2, 1, 0)]))
+
+    def from_file_order(self, array: np.ndarray) -> np.ndarray:
+        """An array ``(k, j, i)`` on the file's grid in canonical order ``(z, y, x)``; a view. Inverse of the above.
+
+        Raises:
+            ScanError: the array does not have the file's size.
+        """
+        size = [0, 0, 0]
+        for a in range(3):
+            size[2 - self.file_axes.axis[a]] = self.file_axes.size[a]
+        self._same_shape(array, tuple(size))
+        return in_canonical_order(array, self.file_axes)
+
+    @staticmethod
+    def _same_shape(array: np.ndarray, shape: tuple[int, ...]) -> None:
+        if array.shape != shape:
+            raise ScanError(f"An array of the scan's size {shape} is needed, not {array.shape}.")
+
     def _checked(self, k: int) -> int:
         if not 0 <= k < self.slice_count:
             raise ScanError(f"The scan has no slice {k}: it has slices 0 to {self.slice_count - 1}.")
@@ -206,18 +234,30 @@ def canonical_axes(direction: np.ndarray) -> tuple[tuple[int, int, int], tuple[b
     return tuple(best), tuple(bool(direction[a, best[a]] < 0) for a in range(3))
 
 
+def in_canonical_order(array: np.ndarray, axes: FileAxes) -> np.ndarray:
+    """``array (k, j, i)`` of the file as ``(z, y, x)`` in canonical orientation; a view, nothing is copied."""
+    # numpy axes are (k, j, i) = file axes (2, 1, 0); canonical numpy order is (z, y, x) = canonical axes (2, 1, 0).
+    array = np.transpose(array, [2 - axes.axis[a] for a in (2, 1, 0)])
+    return array[tuple(slice(None, None, -1) if axes.reversed[a] else slice(None) for a in (2, 1, 0))]
+
+
 def scan_from_array(
     array: np.ndarray,
     lps_from_file_index: np.ndarray,
     identity: Mapping[str, object] | None = None,
     acquisition: Mapping[str, object] | None = None,
+    *,
+    copy: bool = True,
 ) -> CTScan:
     """A :class:`CTScan` from voxels as a file (or a Slicer volume node) holds them.
 
     Args:
         array: HU, shape ``(k, j, i)`` of the file, an integer or floating type.
-        lps_from_file_index: 4x4 matrix from the file index ``(i, j, k, 1)`` to LPS millimetres.
+        lps_from_file_index: 4x4 matrix from the file index ``(i, j, k, 1)`` to LPS millimetres; need not be
+            orthogonal (gantry tilt).
         identity, acquisition: as in :class:`CTScan`.
+        copy: False lets the scan share memory with ``array`` where no rearrangement or conversion is needed; only
+            for callers that own the array and forget it.
 
     Raises:
         ScanError: not three dimensions, fewer than two slices, values that are not numbers, or a matrix that is
@@ -225,6 +265,8 @@ def scan_from_array(
     """
     if array.ndim != 3:
         raise ScanError(f"A CT has three dimensions; this image has {array.ndim}.")
+    if 0 in array.shape:
+        raise ScanError("The scan is empty: one of its dimensions has no voxels.")
     matrix = np.asarray(lps_from_file_index, float)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     if not np.isfinite(matrix).all() or (spacing <= 0).any():
@@ -232,13 +274,12 @@ def scan_from_array(
     axis, reverse = canonical_axes(matrix[:3, :3] / spacing)
     file_size = array.shape[::-1]
     size = tuple(file_size[axis[a]] for a in range(3))
-    if size[2] < 2:
-        raise ScanError("The scan has one axial slice only; levels can be found in a volume only.")
+    if min(size) < 2:
+        raise ScanError("The scan has one slice only; the five levels can be found in a whole volume only.")
     axes = FileAxes(axis, reverse, size)
-    # numpy axes are (k, j, i) = file axes (2, 1, 0); canonical numpy order is (z, y, x) = canonical axes (2, 1, 0).
-    voxels = np.transpose(array, [2 - axis[a] for a in (2, 1, 0)])
-    voxels = voxels[tuple(slice(None, None, -1) if reverse[a] else slice(None) for a in (2, 1, 0))]
-    voxels = np.ascontiguousarray(as_hounsfield(voxels))
+    voxels = as_hounsfield(in_canonical_order(array, axes))
+    if not voxels.flags.c_contiguous or (copy and np.may_share_memory(voxels, array)):
+        voxels = voxels.copy(order="C")
     lps_from_index = matrix @ np.linalg.inv(axes.canonical_from_file())
     steps = lps_from_index[:3, :3]
     lengths = np.linalg.norm(steps, axis=0)
@@ -256,6 +297,8 @@ def scan_from_array(
 def as_hounsfield(array: np.ndarray) -> np.ndarray:
     """``array`` as int16, rounded and limited to what int16 holds, slice by slice so that memory stays low.
 
+    An int16 array is returned as it is, everything else as a new array.
+
     Raises:
         ScanError: the array holds values that are not numbers (NaN or infinite), or is not numeric.
     """
@@ -265,12 +308,20 @@ def as_hounsfield(array: np.ndarray) -> np.ndarray:
         raise ScanError(f"The image holds {array.dtype} values, which are no Hounsfield units.")
     result = np.empty(array.shape, np.int16)
     for k, plane in enumerate(array):
-        if array.dtype.kind == "f":
-            if not np.isfinite(plane).all():
-                raise ScanError("The image holds values that are not numbers (NaN or infinite); export the CT again.")
-            plane = np.rint(plane)
-        result[k] = np.clip(plane, -32768, 32767)
+        result[k] = hounsfield_plane(plane)
     return result
+
+
+def hounsfield_plane(plane: np.ndarray) -> np.ndarray:
+    """One slice of numbers as int16: rounded half to even, limited to -32768..32767. See :func:`as_hounsfield`."""
+    if plane.dtype.kind == "f":
+        if not np.isfinite(plane).all():
+            raise ScanError("The image holds values that are not numbers (NaN or infinite); export the CT again.")
+        plane = np.rint(plane)
+    elif plane.dtype.kind == "b" or plane.dtype.itemsize < 2:
+        return plane.astype(np.int16)
+    low = 0 if plane.dtype.kind == "u" else -32768
+    return np.clip(plane, low, 32767).astype(np.int16)
 
 
 def load_scan(path: str | Path, *, series: str | None = None, progress=None) -> CTScan:
