@@ -1,0 +1,37 @@
+"""Balanced sampling: rare scores are drawn as often as frequent ones (method.md section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def balanced_probabilities(tot: Sequence[float], bin_width: float = 0.0) -> np.ndarray:
+    """Probability of every image, inversely proportional to the frequency of its TOT score; they sum to 1.
+
+    Args:
+        tot: TOT in percent, one per image.
+        bin_width: scores are counted in bins of this width, centred on its multiples (5: a synthetic 12.4 counts as
+            10). 0 counts equal scores, which is right for human scores in steps of 5.
+    """
+    tot = np.asarray(tot, float)
+    if tot.ndim != 1 or len(tot) == 0 or not np.isfinite(tot).all():
+        raise ValueError("balanced sampling needs at least one finite score per image")
+    keys = np.floor(tot / bin_width + 0.5) if bin_width > 0 else tot
+    _, index, count = np.unique(keys, return_inverse=True, return_counts=True)
+    weights = 1.0 / count[index]
+    return weights / weights.sum()
+
+
+def accept_balanced(tot: float, counts: np.ndarray, rng: np.random.Generator) -> bool:
+    """Whether a freshly generated image should be kept so that TOT becomes even over the 21 bins of 5 %.
+
+    Args:
+        tot: the image's TOT in percent.
+        counts: how many of each bin the generator makes on average (21 values); the rarest bin is always kept.
+        rng: the decision is random, with probability (rarest count) / (count of the image's bin).
+    """
+    present = counts[counts > 0]
+    own = counts[int(np.clip(np.floor(tot / 5 + 0.5), 0, 20))]
+    return bool(own <= 0 or rng.random() < present.min() / own)

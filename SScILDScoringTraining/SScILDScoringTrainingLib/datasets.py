@@ -1,0 +1,130 @@
+"""Streams of training batches, and the cache of what is costly to make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+Sample = Mapping[str, np.ndarray]
+
+
+class BatchStream(IterableDataset):
+    """Batches number ``first`` to ``first + count - 1``, each a pure function of its number.
+
+    So a resumed training sees what it would have seen, however many workers there are.
+
+    Args:
+        make_sample: sample number -> arrays of equal shapes.
+        batch_size: samples of one batch; batch ``b`` holds samples ``b * batch_size`` and following.
+        first, count: which batches.
+    """
+
+    def __init__(self, make_sample: Callable[[int], Sample], batch_size: int, first: int, count: int) -> None:
+        self.make_sample = make_sample
+        self.batch_size = batch_size
+        self.first, self.count = first, count
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        worker = get_worker_info()
+        start, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for b in range(self.first + start, self.first + self.count, step):
+            samples = [self.make_sample(i) for i in range(b * self.batch_size, (b + 1) * self.batch_size)]
+            yield {k: torch.from_numpy(np.stack([s[k] for s in samples])) for k in samples[0]}
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def loader(stream: BatchStream, workers: int) -> DataLoader:
+    """A loader of the stream's batches in order; ``workers`` processes prepare them ahead (0: none)."""
+    ahead = {"prefetch_factor": 8, "persistent_workers": False} if workers else {}
+    return DataLoader(stream, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(), **ahead)
+
+
+class RecentlyMade:
+    """Things that are costly to make, used several times while they are recent.
+
+    Every ``reuse``-th sample is made fresh and the others are drawn from the ``kept`` ones before it; which one a
+    sample gets depends on its number only. What is no longer in memory is made again.
+
+    Args:
+        make: number of the thing -> the thing; a pure function.
+        reuse: how many samples are drawn per thing made; 1: every sample is made fresh.
+        kept: how many things are kept in memory.
+    """
+
+    def __init__(self, make: Callable[[int], object], reuse: int, kept: int) -> None:
+        self.make, self.reuse, self.kept = make, max(int(reuse), 1), max(int(kept), 1)
+        self._things: OrderedDict[int, object] = OrderedDict()
+
+    def number_for(self, sample: int, rng: np.random.Generator) -> int:
+        """Which thing sample number ``sample`` uses."""
+        fresh = sample // self.reuse + self.kept
+        if sample % self.reuse == 0:
+            return fresh
+        return fresh - int(rng.integers(0, self.kept))
+
+    def get(self, sample: int, rng: np.random.Generator) -> object:
+        """The thing of sample number ``sample``."""
+        number = self.number_for(sample, rng)
+        if number not in self._things:
+            self._things[number] = self.make(number)
+            while len(self._things) > self.kept:
+                self._things.popitem(last=False)
+        return self._things[number]
+
+
+def generator(seed: int, *path: int) -> np.random.Generator:
+    """The random generator of one thing (sample, phantom ...), independent of all others."""
+    return np.random.default_rng([seed, *path])
+
+
+def content_key(*parts: object) -> str:
+    """A short key over plain values; for files pass :func:`file_state`."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+
+def file_state(path: str | Path) -> list:
+    """Name, size and time of a file or of all files of a folder: changes when the content does."""
+    path = Path(path)
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files if p.exists()]
+
+
+class ArrayCache:
+    """Named arrays and plain facts in a folder, written once and then read memory-mapped.
+
+    Safe against two processes and against a kill: every file is written under an own name and renamed, the facts last.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def get(self, key: str) -> tuple[dict[str, np.ndarray], dict] | None:
+        """The arrays (read-only) and facts stored under ``key``, or None."""
+        facts_path = self.folder / f"{key}.json"
+        if not facts_path.is_file():
+            return None
+        facts = json.loads(facts_path.read_text(encoding="utf-8"))
+        arrays = {n: np.load(self.folder / f"{key}.{n}.npy", mmap_mode="r") for n in facts["arrays"]}
+        return arrays, facts["facts"]
+
+    def put(self, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping) -> None:
+        """Stores arrays and facts (plain values)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, array in arrays.items():
+            part = self.folder / f"{key}.{name}.{os.getpid()}.part"
+            with part.open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+            part.replace(self.folder / f"{key}.{name}.npy")
+        part = self.folder / f"{key}.{os.getpid()}.json.part"
+        part.write_text(json.dumps({"arrays": list(arrays), "facts": dict(facts)}), encoding="utf-8")
+        part.replace(self.folder / f"{key}.json")
