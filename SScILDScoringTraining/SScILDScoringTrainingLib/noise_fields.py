@@ -1,0 +1,129 @@
+"""Random fields that disease is drawn with: smooth noise, band-passed noise, and irregular cells.
+
+All fields are drawn on a coarse grid and interpolated with cubic B-splines, so that their cost hardly depends on
+their scale. Lengths are pixels here; whoever calls converts from millimetres.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+
+@lru_cache(maxsize=256)
+def _spline_weights(size: int, nodes: int, step: float, offset: float) -> np.ndarray:
+    """Cubic B-spline weights ``(size, nodes)``; nodes lie ``step`` pixels apart, pixel 0 ``1 + offset`` nodes in."""
+    position = np.arange(size) / step + 1.0 + offset
+    distance = np.abs(position[:, None] - np.arange(nodes)[None, :])
+    inner = 2 / 3 - distance**2 + distance**3 / 2
+    outer = np.clip(2 - distance, 0, None) ** 3 / 6
+    weights = np.where(distance < 1, inner, outer).astype(np.float32)
+    # Unit-variance nodes stay unit variance after interpolation, wherever the pixel lies between the nodes.
+    weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
+    weights.flags.writeable = False
+    return weights
+
+
+def _interpolate(nodes: np.ndarray, shape: tuple[int, int], step: float, offset: tuple[float, float]) -> np.ndarray:
+    rows = _spline_weights(shape[0], nodes.shape[0], step, offset[0])
+    columns = _spline_weights(shape[1], nodes.shape[1], step, offset[1])
+    return rows @ nodes @ columns.T
+
+
+def _nodes(shape: tuple[int, int], step: float, rng: np.random.Generator, margin: int = 0) -> np.ndarray:
+    size = tuple(int(np.ceil(s / step)) + 5 + 2 * margin for s in shape)
+    return rng.standard_normal(size, dtype=np.float32)
+
+
+def _offset(rng: np.random.Generator) -> tuple[float, float]:
+    # Quarter steps, so that the weights can be kept between calls.
+    row, column = rng.integers(0, 4, 2)
+    return float(row) / 4, float(column) / 4
+
+
+def smooth_noise(shape: tuple[int, int], rng: np.random.Generator, scale_px: float) -> np.ndarray:
+    """Gaussian noise of mean 0 and standard deviation 1 that is smooth over about ``scale_px`` pixels.
+
+    Args:
+        shape: rows and columns of the field.
+        scale_px: distance of the independent nodes in pixels; structures are about twice as wide. Values are
+            rounded to two significant steps per octave's eighth; below 1 it is white noise.
+
+    Returns:
+        float32 ``shape``. Correlation falls to zero at four times the scale, so nothing ever repeats.
+    """
+    if scale_px < 1:
+        return rng.standard_normal(shape, dtype=np.float32)
+    step = _rounded_step(scale_px)
+    return _interpolate(_nodes(shape, step, rng), shape, step, _offset(rng))
+
+
+def band_noise(shape: tuple[int, int], rng: np.random.Generator, scale_px: float) -> np.ndarray:
+    """Noise without its slow part, standard deviation about 1: blobs of about twice ``scale_px``.
+
+    Its zero crossings are curves that keep a distance of about twice ``scale_px`` from each other.
+    """
+    step = _rounded_step(max(scale_px, 1.0))
+    nodes = _nodes(shape, step, rng, margin=2)
+    nodes -= gaussian_filter(nodes, 1.4, mode="reflect")
+    return _interpolate(np.ascontiguousarray(nodes[2:-2, 2:-2]), shape, step, _offset(rng))
+
+
+def _rounded_step(scale: float) -> float:
+    """Steps of a twelfth of an octave, so that interpolation weights are worth keeping."""
+    return float(2 ** (np.round(12 * np.log2(scale)) / 12))
+
+
+def fine_noise(shape: tuple[int, int], rng: np.random.Generator, sigma_px: float) -> np.ndarray:
+    """White noise blurred by a Gaussian of ``sigma_px``, scaled back to standard deviation 1."""
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    if sigma_px < 0.3:
+        return noise
+    noise = gaussian_filter(noise, sigma_px, mode="reflect", truncate=2.5)
+    return noise / max(float(noise.std()), 1e-6)
+
+
+def irregular_cells(
+    rows: np.ndarray, columns: np.ndarray, rng: np.random.Generator, cell_px: float, jitter: float = 0.9
+) -> tuple[np.ndarray, np.ndarray]:
+    """Irregular polygons around random points, evaluated at the given positions.
+
+    Args:
+        rows, columns: float32 positions in pixels, any equal shapes (they may be warped beforehand).
+        cell_px: mean diameter of a cell in pixels.
+        jitter: 0 gives squares, 1 points anywhere in their square.
+
+    Returns:
+        ``(wall, cell)``: distance in pixels to the nearest wall (approximately: half the difference of the
+        distances to the two nearest points), float32; and a random number in [0, 1) that is constant in a cell.
+    """
+    row = rows * np.float32(1 / cell_px)
+    column = columns * np.float32(1 / cell_px)
+    row -= row.min() - 1.5
+    column -= column.min() - 1.5
+    base_row = row.astype(np.int32)
+    base_column = column.astype(np.int32)
+    height = int(base_row.max()) + 3
+    width = int(base_column.max()) + 3
+    spread = (1 - jitter) / 2
+    point_row = (np.arange(height)[:, None] + spread + jitter * rng.random((height, width))).astype(np.float32)
+    point_column = (np.arange(width)[None, :] + spread + jitter * rng.random((height, width))).astype(np.float32)
+    value = rng.random((height, width), dtype=np.float32).ravel()
+    point_row, point_column = point_row.ravel(), point_column.ravel()
+    index = base_row * width + base_column
+    nearest = np.full(row.shape, np.inf, np.float32)
+    second = np.full(row.shape, np.inf, np.float32)
+    owner = np.zeros(row.shape, np.int32)
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            candidate = index + np.int32(down * width + right)
+            distance = (point_row.take(candidate) - row) ** 2
+            distance += (point_column.take(candidate) - column) ** 2
+            closer = distance < nearest
+            np.minimum(second, np.where(closer, nearest, distance), out=second)
+            np.copyto(owner, candidate, where=closer)
+            np.minimum(nearest, distance, out=nearest)
+    wall = (np.sqrt(second) - np.sqrt(nearest)) * np.float32(0.5 * cell_px)
+    return wall, value.take(owner)
