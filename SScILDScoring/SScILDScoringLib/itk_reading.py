@@ -97,7 +97,8 @@ def _check(reader, kind: str) -> None:
         raise ScanError("The file holds one slice only; the five levels can be found in a whole volume only.")
     if any(n > 1 for n in size[3:]):
         raise ScanError(
-            f"The file holds {int(np.prod(size[3:]))} volumes in more than three dimensions; export one CT volume alone."
+            f"The file holds {int(np.prod(size[3:]))} volumes in more than three dimensions; export one CT volume "
+            "alone."
         )
     if 0 in size:
         raise ScanError("The scan is empty: one of its dimensions has no voxels.")

@@ -61,7 +61,7 @@ class CTScan:
             as the file told them.
     """
 
-    voxels: np.ndarray
+    voxels: np.ndarray = field(repr=False)
     origin: tuple[float, float, float]
     spacing: tuple[float, float, float]
     direction: np.ndarray = field(default_factory=lambda: np.eye(3))
@@ -138,7 +138,7 @@ class CTScan:
 
     def mm_of_slice(self, k: float) -> float:
         """RAS S in millimetres of the centre of axial slice ``k`` (canonical; fractions and outside allowed)."""
-        z, y, x = self.shape
+        _, y, x = self.shape
         return float(self.ras_at(((x - 1) / 2, (y - 1) / 2, k))[2])
 
     @property
