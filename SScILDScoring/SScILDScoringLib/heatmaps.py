@@ -2,54 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import time
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .errors import SettingsError
+from .progress import Progress, silent
+from .replacement import HeatMapSettings, replacement_texture
 from .scores import PATTERNS, Pattern, SliceScores
-
-EDGES = ("box5", "ramp")
-REPLACEMENTS = ("healthy", "gg", "ret")
-
-
-@dataclass(frozen=True)
-class HeatMapSettings:
-    """What is put into the slice, and where.
-
-    Args:
-        patch: side of the square patch in pixels of the slice (published: 64).
-        step: distance between neighbouring patch positions in pixels (published: 16).
-        edge: how the patch, cropped by the lung, fades into the slice: ``box5`` blurs its mask with a 5x5 box (the
-            published program), ``ramp`` lets its opacity rise linearly from the edge inwards (the published text).
-        ramp_pixels: width of the linear ramp; unused with ``box5``.
-        replacement: ``healthy`` lung texture shows what the score came from; diseased texture (``gg``, ``ret``)
-            shows what the network would miss.
-
-    Raises:
-        SettingsError: a value that cannot be used.
-    """
-
-    patch: int = 64
-    step: int = 16
-    edge: str = "box5"
-    ramp_pixels: int = 8
-    replacement: str = "healthy"
-
-    def __post_init__(self) -> None:
-        for name in ("patch", "step", "ramp_pixels"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or value != int(value) or value < 1:
-                raise SettingsError(f"The heat maps' {name} is a whole number of pixels, at least 1, not {value}.")
-            object.__setattr__(self, name, int(value))
-        if self.edge not in EDGES:
-            raise SettingsError(f"The patch's edge is one of {', '.join(EDGES)}, not {self.edge!r}.")
-        if self.replacement not in REPLACEMENTS:
-            raise SettingsError(f"The replacement is one of {', '.join(REPLACEMENTS)}, not {self.replacement!r}.")
-
-    def to_dict(self) -> dict:
-        """Plain values, for results."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -89,3 +50,60 @@ class HeatMaps:
         """The score that the thresholded map stands for: area below ``threshold`` / lung area, in percent."""
         lung = int(self.lung.sum())
         return 100.0 * int(self.area_below(pattern, threshold).sum()) / lung if lung else 0.0
+
+
+def render_heat_maps(
+    hu: np.ndarray,
+    lung: np.ndarray,
+    bundle,
+    settings: HeatMapSettings | None = None,
+    progress: Progress = silent,
+    device: str = "cpu",
+    *,
+    engine: str = "batched",
+    batch_size: int | None = None,
+) -> HeatMaps:
+    """The heat maps of one axial slice, all three patterns at once.
+
+    Every position whose patch covers lung costs one network run; the others change nothing and are skipped. The
+    change of the network's raw answer is added to the lung pixels under the patch, and every pixel is divided by the
+    number of patches that covered it.
+
+    Args:
+        hu: Hounsfield units ``(y, x)``.
+        lung: boolean ``(y, x)``.
+        bundle: the S-Net bundle; its healthy patch is the replacement.
+        settings: patch, step, edge and replacement; the published ones when None.
+        progress: told after every batch (stage ``heat_maps``); may cancel.
+        device: where the network runs.
+        engine: ``batched`` (default) or ``reference``, the slow yardstick with equal results.
+        batch_size: network inputs at once; chosen by the device when None. It does not change the result.
+
+    Raises:
+        SettingsError: slice and lung mask differ in size, or an unknown engine.
+        Cancelled: by ``progress``.
+    """
+    from .heatmap_engines import ENGINES, MapSums
+    from .slice_network import SliceNetwork
+
+    hu, lung = np.asarray(hu), np.asarray(lung, bool)
+    if hu.ndim != 2 or hu.shape != lung.shape:
+        raise SettingsError(f"The slice {hu.shape} and its lung mask {lung.shape} must have the same size.")
+    if engine not in ENGINES:
+        raise SettingsError(f"The heat maps' engine is one of {', '.join(ENGINES)}, not {engine!r}.")
+    settings = settings or HeatMapSettings()
+    started = time.perf_counter()
+    network = bundle if isinstance(bundle, SliceNetwork) else SliceNetwork(bundle, device)
+    texture = replacement_texture(settings, network.bundle)
+    sums = MapSums(lung)
+    baseline = ENGINES[engine](hu, network, settings, texture, sums, progress, batch_size)
+    return HeatMaps(
+        sums.means(),
+        sums.covered,
+        lung,
+        SliceScores(tuple(baseline)),
+        settings,
+        engine,
+        1 + sums.patches,
+        time.perf_counter() - started,
+    )

@@ -87,13 +87,17 @@ class SliceInput:
             hu: Hounsfield units ``(y, x)``, any numeric type.
             body: boolean ``(y, x)``, true inside the body; found when it is needed and None.
         """
+        return resize_slice(self.scaled(hu, body), self.size, self.size)
+
+    def scaled(self, hu: np.ndarray, body: np.ndarray | None = None) -> np.ndarray:
+        """The first half of :meth:`prepare`: clipped and scaled, float32, still in the slice's own size."""
         if self.clear_outside_body:
             if body is None:
                 from .body import body_mask
 
                 body = body_mask(hu)
             hu = np.where(body, hu, AIR_HU)
-        return resize_slice(_scaled(hu, self.hu_window), self.size, self.size)
+        return _scaled(hu, self.hu_window)
 
     def to_metadata(self) -> dict:
         """Plain values for a bundle's metadata."""
