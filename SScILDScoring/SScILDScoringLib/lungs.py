@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from .body import body_mask
-from .morphology import closed, components, dilated, smoothed, without_holes
+from .errors import SettingsError
+from .morphology import closed, components, dilated, enlarged, eroded, smoothed, without_holes
+from .progress import Progress, part_of, silent
+from .scan import CTScan
+
+RIGHT, LEFT = 1, 2
+METHODS = ("3d", "published_2d")
 
 LUNG_BELOW_HU = -350
 """Below this (after slight smoothing) a voxel inside the body is air or aerated lung."""
@@ -15,6 +23,121 @@ _AIRWAY_HU = -900
 _LARGEST_AIRWAY_MM2 = 700.0
 _SMALLEST_LUNG_MM2 = 100.0
 _CLOSING_MM = 9.0
+
+
+@dataclass(frozen=True)
+class LungMask:
+    """The lungs of a scan, on the scan's own canonical grid. Not to be modified.
+
+    Args:
+        labels: uint8 ``(z, y, x)``: 1 = the patient's right lung, 2 = the left one, 0 = anything else.
+        method: how it was made: ``3d``, ``published_2d``, ``given``, or ``phantom``.
+    """
+
+    labels: np.ndarray = field(repr=False)
+    method: str
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim != 3 or self.labels.dtype != np.uint8:
+            raise ValueError(f"labels are uint8 (z, y, x), not {self.labels.dtype} with {self.labels.ndim} dimensions")
+        view = self.labels.view()
+        view.flags.writeable = False
+        object.__setattr__(self, "labels", view)
+
+    def mask(self, k: int) -> np.ndarray:
+        """Both lungs in axial slice ``k`` (canonical): bool ``(y, x)``."""
+        return self.labels[k] > 0
+
+    def side(self, k: int, side: int) -> np.ndarray:
+        """One lung (1 = right, 2 = left) in axial slice ``k``: bool ``(y, x)``."""
+        return self.labels[k] == side
+
+    def areas(self) -> np.ndarray:
+        """Lung pixels of every axial slice, shape ``(z, 2)``: right, left."""
+        return np.array([[np.count_nonzero(plane == side) for side in (RIGHT, LEFT)] for plane in self.labels])
+
+
+def segment_lungs(scan: CTScan, method: str = "3d", progress: Progress = silent) -> LungMask:
+    """Both lungs of a scan.
+
+    ``3d``: aerated lung is found on a coarse grid (airways traced and taken out, gas left out, lungs parted), dense
+    disease inside it and along the pleura is added (:mod:`.lung_repair`), and the border is drawn anew on the scan's
+    own grid. ``published_2d``: the eight steps of the published system (:mod:`.lungs_published`), slice by slice.
+
+    Raises:
+        ScanError: no lung is found.
+        SettingsError: an unknown method.
+        Cancelled: by ``progress``.
+    """
+    if method == "published_2d":
+        from .lungs_published import published_lungs
+
+        return published_lungs(scan, progress)
+    if method != "3d":
+        raise SettingsError(f"The lung mask's method is one of {', '.join(METHODS)}, not {method!r}.")
+    from .airways import trace_airways
+    from .coarse import coarse_scan
+    from .lung_regions import lung_regions
+    from .lung_repair import whole_lungs
+
+    coarse = coarse_scan(scan, part_of(progress, 0.0, 0.3))
+    airways = trace_airways(coarse)
+    progress("lungs", 0.35, "Finding the lungs")
+    aerated = lung_regions(coarse, airways)
+    progress("lungs", 0.45, "Adding dense parts of the lungs")
+    lungs = whole_lungs(coarse, airways, aerated)
+    labels = _refined(scan, lungs, aerated, airways.lumen, coarse.factors, part_of(progress, 0.5, 1.0))
+    progress("lungs", 1.0, "Lungs found")
+    return LungMask(labels, "3d")
+
+
+def _refined(
+    scan: CTScan,
+    lungs: np.ndarray,
+    aerated: np.ndarray,
+    lumen: np.ndarray,
+    factors: tuple[int, int, int],
+    progress: Progress,
+) -> np.ndarray:
+    """Coarse masks brought to the scan's grid; where lung meets soft tissue, the scan's own voxels decide."""
+    labels = np.zeros(scan.shape, np.uint8)
+    occupied = lungs.any(axis=(1, 2))
+    slices = np.flatnonzero(occupied)
+    if not len(slices):
+        return labels
+    rows = np.flatnonzero(lungs.any(axis=(0, 2)))
+    columns = np.flatnonzero(lungs.any(axis=(0, 1)))
+    crop = tuple(
+        slice(max(0, hit[0] - 3), min(size, hit[-1] + 4))
+        for hit, size in zip((rows, columns), lungs.shape[1:], strict=True)
+    )
+    f = factors[1]
+    full = tuple(slice(c.start * f, c.stop * f) for c in crop)
+    shape = tuple(c.stop - c.start for c in full)
+    for z in range(max(0, slices[0] - 1), min(len(lungs), slices[-1] + 2)):
+        around = slice(max(0, z - 1), z + 2)
+        closed_to = enlarged(dilated(lumen[z][crop], 1), f, shape)
+        sides = []
+        for side in (RIGHT, LEFT):
+            here = lungs[z][crop] == side
+            near = (lungs[around][(slice(None), *crop)] == side).any(axis=0)
+            dense = here & (aerated[z][crop] == 0)
+            sides.append(
+                (
+                    enlarged(dilated(near, 1) & (lungs[z][crop] != RIGHT + LEFT - side), f, shape) & ~closed_to,
+                    enlarged(eroded(here, 1) | dense, f, shape),
+                )
+            )
+        for k in range(z * factors[0], min(scan.slice_count, (z + 1) * factors[0])):
+            hu = np.clip(scan.voxels[k][full], -1100, 3000)
+            air = smoothed(hu) < LUNG_BELOW_HU
+            plane = labels[k][full]
+            for side, (near, inside) in zip((RIGHT, LEFT), sides, strict=True):
+                mask = (air & near) | inside
+                plane[mask & (plane == 0)] = side
+        if z % 8 == 0:
+            progress("lungs", (z - slices[0] + 1) / (len(slices) + 2), "Drawing the lungs' border")
+    return labels
 
 
 def slice_lung_mask(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:

@@ -78,7 +78,7 @@ def shrunk(hu: np.ndarray, factor: int) -> np.ndarray:
 
 
 def enlarged(mask: np.ndarray, factor: int, shape: tuple[int, int]) -> np.ndarray:
-    """An array on :func:`shrunk`'s grid repeated onto the full grid of ``shape``; its last row fills incomplete ones."""
+    """An array on the grid of :func:`shrunk` repeated onto the full one of ``shape``."""
     grown = np.repeat(np.repeat(mask, factor, axis=0), factor, axis=1)
     missing = [(0, max(0, full - have)) for full, have in zip(shape, grown.shape, strict=True)]
     return np.pad(grown, missing, mode="edge") if any(m[1] for m in missing) else grown
