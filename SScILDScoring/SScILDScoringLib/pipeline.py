@@ -324,9 +324,7 @@ def level_findings(
                 f"(it should lie between {low:.0f} and {high:.0f} %); the network is unsure here."
             )
             findings.append(Finding("inconsistent_scores", "warning", message))
-    same = [
-        f"L{a:d} and L{b:d}" for a, b in zip(Level, list(Level)[1:], strict=False) if indices[a - 1] == indices[b - 1]
-    ]
+    same = [f"L{a:d} and L{b:d}" for a, b in pairwise(Level) if indices[a - 1] == indices[b - 1]]
     if same:
         message = f"{', '.join(same)} fall on the same slice: the slices are too far apart, or the levels too close."
         findings.append(Finding("levels_on_one_slice", "warning", message))
