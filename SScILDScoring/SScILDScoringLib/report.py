@@ -24,6 +24,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 _SOURCES = {"l_net": "network", "anatomy": "anatomy", "manual": "by hand", "given": "given"}
 _SEVERITY_ORDER = ("error", "warning", "info")
 _STEPS = {
+    "models": "Loading the networks",
     "read": "Reading the CT",
     "quality": "Checking the scan",
     "lungs": "Finding the lungs",
@@ -97,7 +98,11 @@ def report_html(
         share_gradient=css_gradient(share_colours, 0, 1),
         window=LUNG_WINDOW,
         profile=profile_plot(result) if result.profile else None,
-        findings=sorted(result.findings, key=lambda f: _SEVERITY_ORDER.index(f.severity)),
+        # The banner at the top says what the bundles say about themselves.
+        findings=sorted(
+            (f for f in result.findings if f.code != "model_not_validated"),
+            key=lambda f: _SEVERITY_ORDER.index(f.severity),
+        ),
         truth=_truth_rows(result, truth) if truth else None,
         steps=[(_STEPS.get(name, name), seconds) for name, seconds in result.seconds.items()],
         settings=_plain_rows(result.settings),
@@ -176,7 +181,7 @@ def _plain_rows(values: Mapping[str, object]) -> list[tuple[str, str]]:
             value = ", ".join(f"{k} {v}" for k, v in value.items())
         elif isinstance(value, bool):
             value = "yes" if value else "no"
-        if value not in (None, ""):
+        if value not in (None, "") and len(str(value)) < 500:
             rows.append((name.replace("_", " "), str(value)))
     return rows
 
