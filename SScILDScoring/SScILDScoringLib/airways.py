@@ -34,12 +34,19 @@ class Airways:
         carina: coarse slice position of the carina (between the last slice with one lumen and the first with two);
             None when no division was found.
         note: what hindered the tracing; empty when all is well.
+        slices_per_block: the scan's slices in a coarse one.
     """
 
     lumen: np.ndarray = field(repr=False)
     trachea: tuple[tuple[float, float, float], ...] = ()
     carina: float | None = None
     note: str = ""
+    slices_per_block: int = 1
+
+    @property
+    def carina_slice(self) -> float | None:
+        """The carina as the scan's own (canonical) slice position, with fraction."""
+        return None if self.carina is None else (self.carina + 0.5) * self.slices_per_block - 0.5
 
 
 @dataclass
@@ -108,7 +115,7 @@ def trace_airways(coarse: CoarseScan) -> Airways:
     chain, branches = _best_chain(air)
     lumen = np.zeros(coarse.hu.shape, bool)
     if not chain:
-        return Airways(lumen, note="no trachea found")
+        return Airways(lumen, note="no trachea was seen", slices_per_block=coarse.factors[0])
     for piece in chain:
         lumen[piece.z].ravel()[piece.pixels] = True
     carina = None
@@ -119,7 +126,7 @@ def trace_airways(coarse: CoarseScan) -> Airways:
     else:
         note = "the trachea's division was not seen"
         _grow_bronchi(air, lumen, chain[-1:], chain[-1].z)
-    return Airways(lumen, tuple((p.z, p.y, p.x) for p in chain), carina, note)
+    return Airways(lumen, tuple((p.z, p.y, p.x) for p in chain), carina, note, coarse.factors[0])
 
 
 def _best_chain(air: _SliceAir) -> tuple[list[_Lumen], list[_Lumen]]:

@@ -6,11 +6,15 @@ import numpy as np
 
 from .airways import Airways
 from .coarse import CoarseScan
+from .lung_regions import LEFT, RIGHT
 from .morphology import closed, components, dilated, opened, without_holes
 
-RIGHT, LEFT = 1, 2
 CLOSING_MM = 10.0
 _REACH_MM = 40.0
+_SHORT_REACH_MM = 25.0
+_SMALLEST_DOME_MM2 = 40.0
+_SUPPORTED_SHARE = 0.4
+_SURROUNDED_SHARE = 0.6
 _CALCIUM_OR_CONTRAST_HU = 160
 _FAT_HU = (-140, -35)
 
@@ -26,74 +30,92 @@ def whole_lungs(coarse: CoarseScan, airways: Airways, aerated: np.ndarray) -> np
         aerated: the result of :func:`.lung_regions.lung_regions`.
     """
     result = aerated.copy()
-    allowed = coarse.body & ~_widened(airways.lumen, 2)
+    allowed = coarse.body & ~_central_airways(airways.lumen, aerated > 0)
     radius = max(1, round(CLOSING_MM / coarse.spacing[1]))
+    smallest_dome = _SMALLEST_DOME_MM2 / coarse.pixel_mm2
     for side in (RIGHT, LEFT):
         mask = aerated == side
         if not mask.any():
             continue
-        below = _seen_from_above(mask)
+        dome = _domes(mask, smallest_dome)
+        result[dome & mask] = 0
+        mask &= ~dome
+        free = allowed & ~dome
         for z in np.flatnonzero(mask.any(axis=(1, 2))):
-            plane = closed(mask[z], radius)
-            plane |= _holes_to_fill(plane, mask[z], below[z])
-            result[z][plane & allowed[z] & (result[z] == 0)] = side
-        extra = _enclosed(result == side, side, coarse) & allowed & (result == 0)
+            plane = without_holes(closed(mask[z], radius))
+            result[z][plane & free[z] & (result[z] == 0)] = side
+        extra = _enclosed(result == side, side, coarse) & free & (result == 0)
         for z in np.flatnonzero(extra.any(axis=(1, 2))):
-            added = opened(extra[z], 2)
-            whole = added | (result[z] == side)
-            whole |= _holes_to_fill(whole, mask[z], below[z])
-            result[z][whole & allowed[z] & (result[z] == 0)] = side
+            whole = without_holes(closed(opened(extra[z], 2) | (result[z] == side), radius // 2))
+            result[z][whole & free[z] & (result[z] == 0)] = side
     return result
 
 
-def _widened(mask: np.ndarray, radius: int) -> np.ndarray:
-    wide = np.zeros_like(mask)
-    for z in np.flatnonzero(mask.any(axis=(1, 2))):
-        wide[z] = dilated(mask[z], radius)
-    return wide
+def _central_airways(lumen: np.ndarray, aerated: np.ndarray) -> np.ndarray:
+    """The airways that are not lung, with their walls: all but the pieces that aerated lung surrounds on most sides."""
+    result = np.zeros_like(lumen)
+    for z in np.flatnonzero(lumen.any(axis=(1, 2))):
+        labels, counts = components(lumen[z])
+        for n in range(1, len(counts)):
+            piece = dilated(labels == n, 2)
+            ring = dilated(piece, 3) & ~piece
+            if aerated[z][ring].mean() < _SURROUNDED_SHARE:
+                result[z] |= piece
+    return result
 
 
-def _seen_from_above(mask: np.ndarray) -> np.ndarray:
-    """Where there is lung somewhere below, in the same column."""
-    any_up_to = np.logical_or.accumulate(mask, axis=0)
-    below = np.zeros_like(mask)
-    below[1:] = any_up_to[:-1]
-    return below
+def _domes(mask: np.ndarray, smallest: float) -> np.ndarray:
+    """The diaphragm's tops: what the lung surrounds in an axial slice and has no lung below, gas in it included.
 
-
-def _holes_to_fill(plane: np.ndarray, aerated: np.ndarray, lung_below: np.ndarray) -> np.ndarray:
-    """The holes of ``plane`` that are not a diaphragm's top: most of their columns hold lung further down.
-
-    Small holes are filled in any case: vessels.
+    Args:
+        mask: one aerated lung ``(z, y, x)``.
+        smallest: pixels from which a hole counts; smaller ones are vessels.
     """
-    holes = without_holes(plane) & ~plane
-    if not holes.any():
-        return holes
-    labels, counts = components(holes)
-    supported = np.bincount(labels.ravel(), weights=(lung_below | aerated).ravel())
-    fill = supported >= 0.4 * counts
-    fill[0] = False
-    return fill[labels]
+    result = np.zeros_like(mask)
+    lung_below = np.zeros(mask.shape[1:], bool)
+    for z in np.flatnonzero(mask.any(axis=(1, 2))):
+        labels, counts = components(closed(mask[z], 1))
+        largest = labels == int(np.argmax(counts[1:])) + 1
+        holes, sizes = components(without_holes(largest) & ~largest)
+        if len(sizes) > 1:
+            supported = np.bincount(holes.ravel(), weights=lung_below.ravel())
+            dome = (sizes >= smallest) & (supported < _SUPPORTED_SHARE * sizes)
+            dome[0] = False
+            result[z] = dome[holes]
+        lung_below |= mask[z] & ~result[z]
+    return result
 
 
 def _enclosed(mask: np.ndarray, side: int, coarse: CoarseScan) -> np.ndarray:
     """Dense tissue that lies in the lung although no slice shows it enclosed: consolidation and masses at the pleura.
 
-    It has this lung above and below it, and either towards the patient's middle (so it is no mediastinum, heart or
-    hilum), or in front with no lung to the outer side (dependent consolidation); all within 40 mm. The chest wall
-    bulges outwards and so never has lung both above and below; the diaphragm has none below. Fat, bone and contrast
-    are left out.
+    It has this lung above and below it and
+
+    * lung towards the patient's middle, so it is no mediastinum, heart or hilum, or
+    * lung in front and none to the outer side (dependent consolidation), all within 40 mm, or
+    * lung above, below, to the outer side, in front and behind, all within 25 mm (a mass that reaches the hilum).
+
+    The chest wall bulges outwards and so never has lung both above and below; the diaphragm has none below. Fat, bone
+    and contrast are left out.
     """
-    dz, dy, dx = coarse.spacing
-    up = _hit(mask, 0, True, _REACH_MM / dz) & _hit(mask, 0, False, _REACH_MM / dz)
-    if not up.any():
-        return up
-    leftwards, rightwards = (_hit(mask, 2, ahead, _REACH_MM / dx) for ahead in (True, False))
+    far = _REACH_MM / np.asarray(coarse.spacing)
+    near = _SHORT_REACH_MM / np.asarray(coarse.spacing)
+    between = _hit(mask, 0, True, far[0]) & _hit(mask, 0, False, far[0])
+    if not between.any():
+        return between
+    leftwards, rightwards = (_hit(mask, 2, ahead, far[2]) for ahead in (True, False))
     inner, outer = (leftwards, rightwards) if side == RIGHT else (rightwards, leftwards)
-    front = _hit(mask, 1, False, _REACH_MM / dy)
+    front = _hit(mask, 1, False, far[1])
+    result = between & (inner | (front & ~outer))
+    result |= (
+        _hit(mask, 0, True, near[0])
+        & _hit(mask, 0, False, near[0])
+        & _hit(mask, 1, True, near[1])
+        & _hit(mask, 1, False, near[1])
+        & _hit(mask, 2, side == LEFT, near[2])
+    )
     hu = coarse.hu
-    plain = (hu < _CALCIUM_OR_CONTRAST_HU) & ~((hu > _FAT_HU[0]) & (hu < _FAT_HU[1]))
-    return up & (inner | (front & ~outer)) & plain
+    return result & (hu < _CALCIUM_OR_CONTRAST_HU) & ~((hu > _FAT_HU[0]) & (hu < _FAT_HU[1]))
 
 
 def _hit(mask: np.ndarray, axis: int, ahead: bool, steps: float) -> np.ndarray:

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .airways import Airways, trace_airways
 from .body import body_mask
+from .coarse import coarse_scan
 from .errors import SettingsError
+from .lung_regions import LEFT, RIGHT, lung_regions
+from .lung_repair import whole_lungs
 from .morphology import closed, components, dilated, enlarged, eroded, smoothed, without_holes
 from .progress import Progress, part_of, silent
 from .scan import CTScan
 
-RIGHT, LEFT = 1, 2
 METHODS = ("3d", "published_2d")
 
 LUNG_BELOW_HU = -350
@@ -32,10 +35,12 @@ class LungMask:
     Args:
         labels: uint8 ``(z, y, x)``: 1 = the patient's right lung, 2 = the left one, 0 = anything else.
         method: how it was made: ``3d``, ``published_2d``, ``given``, or ``phantom``.
+        airways: trachea and bronchi, where they were traced on the way; None otherwise.
     """
 
     labels: np.ndarray = field(repr=False)
     method: str
+    airways: Airways | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.labels.ndim != 3 or self.labels.dtype != np.uint8:
@@ -75,10 +80,6 @@ def segment_lungs(scan: CTScan, method: str = "3d", progress: Progress = silent)
         return published_lungs(scan, progress)
     if method != "3d":
         raise SettingsError(f"The lung mask's method is one of {', '.join(METHODS)}, not {method!r}.")
-    from .airways import trace_airways
-    from .coarse import coarse_scan
-    from .lung_regions import lung_regions
-    from .lung_repair import whole_lungs
 
     coarse = coarse_scan(scan, part_of(progress, 0.0, 0.3))
     airways = trace_airways(coarse)
@@ -88,7 +89,7 @@ def segment_lungs(scan: CTScan, method: str = "3d", progress: Progress = silent)
     lungs = whole_lungs(coarse, airways, aerated)
     labels = _refined(scan, lungs, aerated, airways.lumen, coarse.factors, part_of(progress, 0.5, 1.0))
     progress("lungs", 1.0, "Lungs found")
-    return LungMask(labels, "3d")
+    return LungMask(labels, "3d", airways)
 
 
 def _refined(
