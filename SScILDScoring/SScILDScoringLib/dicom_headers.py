@@ -156,7 +156,9 @@ def _add_file(folder: DicomFolder, path: Path, seen: set) -> None:
 
 
 def _frames(header, path: Path) -> Iterator[Frame]:
-    syntax = str(getattr(header.file_meta, "TransferSyntaxUID", "1.2.840.10008.1.2"))
+    syntax = str(getattr(header.file_meta, "TransferSyntaxUID", ""))
+    if not syntax:  # no file meta group: implicit or explicit little endian, as pydicom found it
+        syntax = "1.2.840.10008.1.2" if header.original_encoding[0] else "1.2.840.10008.1.2.1"
     rows, columns = int(header.get("Rows") or 0), int(header.get("Columns") or 0)
     if not rows or not columns:
         return

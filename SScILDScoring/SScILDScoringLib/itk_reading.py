@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import threading
-from collections.abc import Iterator
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 
 from .errors import ScanError
 from .progress import Progress, silent
+from .quiet import quiet_libraries
 from .scan import CTScan, scan_from_array
 
-DAMAGED = "The {kind} file is damaged or was not copied completely; copy or export it again."
-
-_LOCK = threading.Lock()
-
-
-@contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keeps what C and C++ libraries print to stderr (warnings, traces) from the user while the block runs.
-
-    They write to the file descriptor, past Python, so that the descriptor itself is turned away. Python's own
-    ``sys.stderr`` goes on where it is a terminal or file with that descriptor only after the block.
-    """
-    import SimpleITK as sitk
-
-    with _LOCK:
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)
-        with contextlib.suppress(Exception):
-            sys.stderr.flush()
-        try:
-            saved = os.dup(2)
-        except OSError:  # a window application without stderr
-            yield
-            return
-        try:
-            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device, not a path)
-                os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+_DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data\s?file:)[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
 
 
 def read_nrrd(path: Path, progress: Progress = silent) -> CTScan:
@@ -65,6 +33,7 @@ def _read(path: Path, kind: str, image_io: str, progress: Progress) -> CTScan:
     import SimpleITK as sitk
 
     progress("read", 0.0, "Reading the scan")
+    _check_data_files(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))
@@ -76,18 +45,19 @@ def _read(path: Path, kind: str, image_io: str, progress: Progress) -> CTScan:
             reader.SetExtractSize([*size[:3], *[0] * (len(size) - 3)])
             image = reader.Execute()
     except RuntimeError as error:
-        raise ScanError(DAMAGED.format(kind=kind)) from error
+        raise ScanError(f"The {kind} file is damaged or was not copied completely; copy or export it again.") from error
     progress("read", 0.7, "Reading the scan")
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
     matrix[:3, 3] = image.GetOrigin()
-    scan = scan_from_array(sitk.GetArrayViewFromImage(image), matrix)
-    progress("read", 1.0, "Reading the scan")
-    return scan
+    # The view ends with this function; scan_from_array copies.
+    return scan_from_array(sitk.GetArrayViewFromImage(image), matrix)
 
 
 def _check(reader, kind: str) -> None:
     size = reader.GetSize()
+    if 0 in size:
+        raise ScanError("The scan is empty: one of its dimensions has no voxels.")
     if reader.GetNumberOfComponents() != 1:
         raise ScanError(
             f"The {kind} file holds {reader.GetNumberOfComponents()} values per voxel (colours, vectors or a series "
@@ -100,5 +70,31 @@ def _check(reader, kind: str) -> None:
             f"The file holds {int(np.prod(size[3:]))} volumes in more than three dimensions; export one CT volume "
             "alone."
         )
-    if 0 in size:
-        raise ScanError("The scan is empty: one of its dimensions has no voxels.")
+    # ITK turns the anatomical spaces of NRRD into LPS; any other says nothing about the patient.
+    if kind == "NRRD" and not (
+        reader.HasMetaDataKey("NRRD_space") and reader.GetMetaData("NRRD_space") == "left-posterior-superior"
+    ):
+        raise ScanError(
+            "The NRRD file does not say how the patient lies in it (no anatomical `space`), so that left and right or head and "
+            "feet could be confused; export it again, or use the DICOM files."
+        )
+
+
+def _check_data_files(path: Path) -> None:
+    """A header may keep its voxels in other files, but only beside or below itself: contents choose no other place."""
+    with path.open("rb") as stream:
+        header = stream.read(1 << 16).decode("latin-1")
+    if header.startswith("NRRD"):
+        header = re.split(r"\r?\n\r?\n", header, maxsplit=1)[0]
+    match = _DATA_FILE.search(header)
+    if match is None or match.group(1).strip().upper() == "LOCAL":
+        return
+    first = match.group(1).strip()
+    listed = first.upper().startswith("LIST")
+    names = header[match.end() :].split("\n") if listed else [first]
+    for name in (n.strip() for n in names):
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or PureWindowsPath(name).drive:
+            raise ScanError("The header names a voxel file in another folder; put both files into one folder.")
+    if not listed and " " not in first and "%" not in first and not (path.parent / first).is_file():
+        raise ScanError("The file with the voxels that belongs to this header is missing; put both into one folder.")

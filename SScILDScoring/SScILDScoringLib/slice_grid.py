@@ -44,7 +44,7 @@ class SliceGrid:
     @property
     def interpolated(self) -> np.ndarray:
         """Indices of the grid's slices that were not measured as they are."""
-        return np.flatnonzero(self.weight > 0)
+        return np.flatnonzero((self.weight > 0) & (self.weight < 1))
 
 
 def even_grid(positions: np.ndarray) -> SliceGrid:
