@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from SScILDScoringLib.scan import CTScan
 
 SOLID_HU = -20.0  # vessels and walls: no air that disease could replace
-AIRWAY_HU = (-985.0, -945.0)  # below: lumen of an airway or a bulla, which disease leaves open; above: parenchyma
+AIRWAY_HU = -930.0  # lumina of airways and bullae are darker than this and than the parenchyma
+AIRWAY_MM2 = (3.0, 150.0)  # smaller dark spots are scanner noise, larger ones emphysema or shading
+RIM_MM = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,8 @@ class LungAnatomy:
     Args:
         window: slices ``(y, x)`` of the box, with a margin of 3 mm.
         lung: bool, the lung in the box.
+        rim: bool, the lung and the air-bearing pixels along its border that the mask left out; disease is painted here
+            (and counted in the lung), so that no thin line of healthy lung stays along the chest wall.
         airiness: part of a pixel that is air-bearing parenchyma: 1 in plain lung, 0 in vessels, walls and airways.
         base_hu: smoothed HU of the parenchyma.
         pleural_mm: distance to the border of the lung.
@@ -92,6 +96,7 @@ class LungAnatomy:
 
     window: tuple[slice, slice]
     lung: np.ndarray
+    rim: np.ndarray
     airiness: np.ndarray
     base_hu: np.ndarray
     pleural_mm: np.ndarray
@@ -113,26 +118,48 @@ class LungAnatomy:
         lung = background.lung[window]
         # A light blur keeps scanner noise from being taken for vessels or airways.
         quiet = ndimage.gaussian_filter(hu, [0.45 / s for s in spacing])
-        parenchyma = lung & (quiet < -650) & (quiet > AIRWAY_HU[1])
-        level = float(np.median(hu[parenchyma])) if parenchyma.sum() > 50 else float(np.median(hu[lung]))
-        level = min(level, -500.0)
-        airiness = np.clip((SOLID_HU - quiet) / (SOLID_HU - level), 0, 1)
-        airiness *= np.clip((quiet - AIRWAY_HU[0]) / (AIRWAY_HU[1] - AIRWAY_HU[0]), 0, 1)
-        airiness *= lung
-        weight = ndimage.gaussian_filter(parenchyma.astype(np.float32), [8 / s for s in spacing])
-        base = ndimage.gaussian_filter(np.where(parenchyma, hu, 0), [8 / s for s in spacing])
-        base = np.where(weight > 0.02, base / np.maximum(weight, 0.02), level)
+        pleural_mm = ndimage.distance_transform_edt(lung, sampling=spacing)
+        plain = lung & (quiet < -650)
+        level = min(float(np.median(hu[plain] if plain.sum() > 50 else hu[lung])), -500.0)
+        parenchyma = plain & (quiet > level - 150)
+        base = _local_mean(hu, parenchyma, level, spacing)
+        airways = _airways(hu, lung & (pleural_mm > 2), base, spacing)
+        near = ndimage.distance_transform_edt(~lung, sampling=spacing) <= RIM_MM
+        rim = lung | (near & (quiet < level + 350) & (quiet > base - 60))
+        airiness = np.clip((SOLID_HU - quiet) / (SOLID_HU - level), 0, 1) * (1 - airways) * rim
         first, last = rows[0] - window[0].start, rows[-1] - window[0].start
         posterior = (np.arange(lung.shape[0]) - first) / max(last - first, 1)
         return cls(
             window,
             lung,
+            rim,
             airiness.astype(np.float16),
             np.clip(base, AIR_HU, -400).astype(np.float16),
-            ndimage.distance_transform_edt(lung, sampling=spacing).astype(np.float16),
+            pleural_mm.astype(np.float16),
             _distance_to_outer_contour(lung, spacing).astype(np.float16),
             np.clip(posterior, 0, 1).astype(np.float32)[:, None],
         )
+
+
+def _local_mean(hu: np.ndarray, where: np.ndarray, fallback: float, spacing: tuple[float, float]) -> np.ndarray:
+    """Mean of ``hu`` over the pixels ``where`` within about 8 mm."""
+    sigma = [8 / s for s in spacing]
+    weight = ndimage.gaussian_filter(where.astype(np.float32), sigma)
+    total = ndimage.gaussian_filter(np.where(where, hu, np.float32(0)), sigma)
+    return np.where(weight > 0.02, total / np.maximum(weight, np.float32(0.02)), np.float32(fallback))
+
+
+def _airways(hu: np.ndarray, inside: np.ndarray, base: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """Lumina of airways and small bullae, float32 0..1: dark compact spots larger than noise, with soft edges."""
+    quiet = ndimage.gaussian_filter(hu, [0.7 / s for s in spacing])
+    excess = quiet - np.minimum(base, AIRWAY_HU + 45)
+    spots, count = ndimage.label(inside & (excess < -50))
+    numbers = np.arange(count + 1)
+    area = np.bincount(spots.ravel(), minlength=count + 1) * spacing[0] * spacing[1]
+    darkest = ndimage.minimum(excess, spots, numbers) if count else np.zeros(1)
+    keep = (area >= AIRWAY_MM2[0]) & (area <= AIRWAY_MM2[1]) & (darkest < -80)
+    keep[0] = False
+    return ndimage.gaussian_filter(keep[spots].astype(np.float32), [0.6 / s for s in spacing])
 
 
 def _distance_to_outer_contour(lung: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:

@@ -51,7 +51,7 @@ def paint_consolidation(
         preference = noise_preference(anatomy, rng, background.spacing_mm, rng.uniform(0.5, 1.6), 1.0, 0.3)
         # Airways stay open in consolidated lung; the fraction is undone where the tissue was airless already.
         filled, edge = np.sqrt(anatomy.airiness.astype(np.float32)), rng.uniform(1.0, 5.0)
-    opacity = soft_region(preference, anatomy.lung, area, edge / mm)
+    opacity = soft_region(preference, anatomy.lung, area, edge / mm, anatomy.rim)
     dense = np.float32(rng.uniform(*settings.hu)) + np.float32(12) * fine_noise(shape, rng, 0.7 / mm)
     dense -= hu
     np.clip(dense, 0, None, out=dense)

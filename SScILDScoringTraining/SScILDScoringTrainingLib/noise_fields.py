@@ -6,29 +6,34 @@ their scale. Lengths are pixels here; whoever calls converts from millimetres.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 
-@lru_cache(maxsize=256)
 def _spline_weights(size: int, nodes: int, step: float, offset: float) -> np.ndarray:
     """Cubic B-spline weights ``(size, nodes)``; nodes lie ``step`` pixels apart, pixel 0 ``1 + offset`` nodes in."""
-    position = np.arange(size) / step + 1.0 + offset
-    distance = np.abs(position[:, None] - np.arange(nodes)[None, :])
-    inner = 2 / 3 - distance**2 + distance**3 / 2
-    outer = np.clip(2 - distance, 0, None) ** 3 / 6
-    weights = np.where(distance < 1, inner, outer).astype(np.float32)
+    position = np.arange(size) / step + (1.0 + offset)
+    first = position.astype(int)
+    part = position - first
+    taps = np.stack(
+        [
+            (1 - part) ** 3 / 6,
+            2 / 3 - part**2 + part**3 / 2,
+            2 / 3 - (1 - part) ** 2 + (1 - part) ** 3 / 2,
+            part**3 / 6,
+        ],
+        axis=1,
+    )
     # Unit-variance nodes stay unit variance after interpolation, wherever the pixel lies between the nodes.
-    weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
-    weights.flags.writeable = False
+    taps /= np.sqrt((taps**2).sum(axis=1, keepdims=True))
+    weights = np.zeros((size, nodes), np.float32)
+    np.put_along_axis(weights, first[:, None] + np.arange(-1, 3), taps.astype(np.float32), axis=1)
     return weights
 
 
-def _interpolate(nodes: np.ndarray, shape: tuple[int, int], step: float, offset: tuple[float, float]) -> np.ndarray:
-    rows = _spline_weights(shape[0], nodes.shape[0], step, offset[0])
-    columns = _spline_weights(shape[1], nodes.shape[1], step, offset[1])
+def _interpolate(nodes: np.ndarray, shape: tuple[int, int], step: float, rng: np.random.Generator) -> np.ndarray:
+    rows = _spline_weights(shape[0], nodes.shape[0], step, rng.random())
+    columns = _spline_weights(shape[1], nodes.shape[1], step, rng.random())
     return rows @ nodes @ columns.T
 
 
@@ -37,27 +42,20 @@ def _nodes(shape: tuple[int, int], step: float, rng: np.random.Generator, margin
     return rng.standard_normal(size, dtype=np.float32)
 
 
-def _offset(rng: np.random.Generator) -> tuple[float, float]:
-    # Quarter steps, so that the weights can be kept between calls.
-    row, column = rng.integers(0, 4, 2)
-    return float(row) / 4, float(column) / 4
-
-
 def smooth_noise(shape: tuple[int, int], rng: np.random.Generator, scale_px: float) -> np.ndarray:
     """Gaussian noise of mean 0 and standard deviation 1 that is smooth over about ``scale_px`` pixels.
 
     Args:
         shape: rows and columns of the field.
-        scale_px: distance of the independent nodes in pixels; structures are about twice as wide. Values are
-            rounded to two significant steps per octave's eighth; below 1 it is white noise.
+        scale_px: distance of the independent nodes in pixels; structures are about twice as wide; below 1 it
+            is white noise.
 
     Returns:
         float32 ``shape``. Correlation falls to zero at four times the scale, so nothing ever repeats.
     """
     if scale_px < 1:
         return rng.standard_normal(shape, dtype=np.float32)
-    step = _rounded_step(scale_px)
-    return _interpolate(_nodes(shape, step, rng), shape, step, _offset(rng))
+    return _interpolate(_nodes(shape, scale_px, rng), shape, scale_px, rng)
 
 
 def band_noise(shape: tuple[int, int], rng: np.random.Generator, scale_px: float) -> np.ndarray:
@@ -65,15 +63,10 @@ def band_noise(shape: tuple[int, int], rng: np.random.Generator, scale_px: float
 
     Its zero crossings are curves that keep a distance of about twice ``scale_px`` from each other.
     """
-    step = _rounded_step(max(scale_px, 1.0))
+    step = max(scale_px, 1.0)
     nodes = _nodes(shape, step, rng, margin=2)
     nodes -= gaussian_filter(nodes, 1.4, mode="reflect")
-    return _interpolate(np.ascontiguousarray(nodes[2:-2, 2:-2]), shape, step, _offset(rng))
-
-
-def _rounded_step(scale: float) -> float:
-    """Steps of a twelfth of an octave, so that interpolation weights are worth keeping."""
-    return float(2 ** (np.round(12 * np.log2(scale)) / 12))
+    return _interpolate(np.ascontiguousarray(nodes[2:-2, 2:-2]), shape, step, rng)
 
 
 def fine_noise(shape: tuple[int, int], rng: np.random.Generator, sigma_px: float) -> np.ndarray:

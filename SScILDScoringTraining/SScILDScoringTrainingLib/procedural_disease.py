@@ -76,6 +76,8 @@ class ProceduralSettings:
         together: share of slices with both patterns in which they lie together rather than anywhere.
         subpleural, posterior: ranges of the weights that pull disease to the pleura and to the back.
         edge_mm: range of the width over which ground glass fades out; reticulation takes half of it.
+        texture: ``noise`` draws the patterns from noise; ``patches`` grows them, without period, from the texture
+            patches of the settings (vessels and airways stay all the same).
     """
 
     extent: ExtentSettings = field(default_factory=ExtentSettings)
@@ -87,6 +89,11 @@ class ProceduralSettings:
     subpleural: tuple[float, float] = (0.0, 1.6)
     posterior: tuple[float, float] = (0.0, 1.4)
     edge_mm: tuple[float, float] = (2.0, 12.0)
+    texture: str = "noise"
+
+    def __post_init__(self) -> None:
+        if self.texture not in ("noise", "patches"):
+            raise SettingsError(f"The procedural recipe's texture is noise or patches, not {self.texture!r}.")
 
 
 def _choose(rng: np.random.Generator, weights: tuple[float, ...]) -> int:
@@ -104,14 +111,14 @@ def draw_regions(
     ground_glass = reticulation = None
     if gg_area > 0:
         edge = rng.uniform(*settings.edge_mm) / spacing[0]
-        ground_glass = soft_region(preference, anatomy.lung, gg_area, edge)
+        ground_glass = soft_region(preference, anatomy.lung, gg_area, edge, anatomy.rim)
     if ret_area > 0:
         if gg_area > 0:
             other = _preference(background, anatomy, rng, settings)
             share = np.float32(rng.uniform(0.5, 0.95) if rng.random() < settings.together else 0.0)
             preference = share * _standardised(preference, anatomy) + (1 - share) * _standardised(other, anatomy)
         edge = 0.5 * rng.uniform(*settings.edge_mm) / spacing[0]
-        reticulation = soft_region(preference, anatomy.lung, ret_area, edge)
+        reticulation = soft_region(preference, anatomy.lung, ret_area, edge, anatomy.rim)
     return ground_glass, reticulation
 
 
@@ -148,7 +155,7 @@ def paint_ground_glass(
     settings: GroundGlassSettings,
 ) -> None:
     """Lifts the air-bearing part of ``hu`` (float32, changed in place) towards ground glass where it is opaque."""
-    lift = ground_glass_hu(base_hu, rng, spacing_mm, settings)
+    lift = ground_glass_hu(base_hu, rng, spacing_mm, settings, opacity > 0)
     lift -= base_hu
     lift *= opacity
     lift *= airiness
@@ -159,24 +166,32 @@ def paint_reticulation(
     hu: np.ndarray,
     opacity: np.ndarray,
     airiness: np.ndarray,
+    depth_mm: np.ndarray,
     rng: np.random.Generator,
     spacing_mm: tuple[float, float],
     settings: ReticulationSettings,
 ) -> None:
-    """Draws the network of lines over ``hu`` (float32, changed in place)."""
+    """Draws the network of lines over ``hu`` (float32, changed in place); ``depth_mm``: distance to the pleura."""
     shape, mm = hu.shape, spacing_mm[0]
-    lines = reticular_lines(shape, rng, spacing_mm, settings)
+    where = opacity > 0
+    lines = reticular_lines(where, rng, spacing_mm, settings)
+    if rng.random() < 0.6:  # the network thins out away from the pleura
+        rest = np.float32(rng.uniform(0.4, 0.8))
+        lines *= rest + (1 - rest) * np.exp(depth_mm * np.float32(-1 / rng.uniform(6, 20)))
     if rng.random() < settings.haze:
         haze = np.float32(rng.uniform(30, 110)) * (1 + np.float32(0.3) * smooth_noise(shape, rng, 8 / mm))
         hu += np.clip(haze, 0, 150) * opacity * airiness
     if rng.random() < settings.dark_cells:
         hu -= np.float32(rng.uniform(20, 60)) * opacity * airiness * (1 - lines)
     if rng.random() < settings.honeycomb:
-        wall, lumen = honeycomb(shape, rng, spacing_mm)
+        wall, lumen = honeycomb(where, rng, spacing_mm)
         cysts = np.clip(smooth_noise(shape, rng, 15 / mm) * 2 + np.float32(rng.uniform(-1, 1)), 0, 1) * opacity
         np.maximum(lines * (1 - cysts), wall * cysts, out=lines)
         hu += lumen * cysts * airiness * (np.float32(-940) - hu)
-    peak = np.float32(rng.uniform(*settings.line_hu)) - hu
+    peak = smooth_noise(shape, rng, rng.uniform(2, 6) / mm)
+    peak *= np.float32(80)
+    peak += np.float32(rng.uniform(*settings.line_hu))
+    peak -= hu
     np.clip(peak, 0, None, out=peak)
     peak *= lines
     peak *= opacity

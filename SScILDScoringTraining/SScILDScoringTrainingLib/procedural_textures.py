@@ -8,6 +8,8 @@ import numpy as np
 
 from .noise_fields import band_noise, fine_noise, irregular_cells, smooth_noise
 
+SMALLEST_CELL_PX = 4.0  # finer networks cannot be shown on the pixel grid
+
 
 @dataclass(frozen=True)
 class GroundGlassSettings:
@@ -17,11 +19,13 @@ class GroundGlassSettings:
         hu: range of the mean density of a slice's ground glass.
         contrast: HU that it is denser than the healthy lung beside it, at least.
         fine: HU range of the finest texture's standard deviation.
+        lobules: share of slices in which secondary lobules differ in density.
     """
 
     hu: tuple[float, float] = (-680.0, -400.0)
     contrast: float = 110.0
     fine: tuple[float, float] = (10.0, 40.0)
+    lobules: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,9 @@ class ReticulationSettings:
         dark_cells: share of slices in which the tissue between the lines is darker than healthy lung.
     """
 
-    line_hu: tuple[float, float] = (-420.0, -20.0)
+    line_hu: tuple[float, float] = (-480.0, -60.0)
     width_mm: tuple[float, float] = (0.6, 1.5)
-    mesh_mm: tuple[float, float] = (2.2, 6.0)
+    mesh_mm: tuple[float, float] = (2.0, 5.0)
     septa_mm: tuple[float, float] = (8.0, 18.0)
     haze: float = 0.5
     honeycomb: float = 0.15
@@ -48,95 +52,151 @@ class ReticulationSettings:
 
 
 def ground_glass_hu(
-    base_hu: np.ndarray, rng: np.random.Generator, spacing_mm: tuple[float, float], settings: GroundGlassSettings
+    base_hu: np.ndarray,
+    rng: np.random.Generator,
+    spacing_mm: tuple[float, float],
+    settings: GroundGlassSettings,
+    where: np.ndarray | None = None,
 ) -> np.ndarray:
     """Density of the air-bearing tissue where ground glass is complete.
 
     Args:
         base_hu: float32 ``(y, x)``, smoothed density of the healthy tissue.
+        where: bool ``(y, x)``; elsewhere the texture need not be complete.
 
     Returns:
-        float32 HU ``(y, x)``: slow variation over the slice, a cloudy middle scale, a fine grain.
+        float32 HU ``(y, x)``: slow variation over the slice, clouds of two sizes, a fine grain; lobules that differ
+        from their neighbours in some slices.
     """
     shape, mm = base_hu.shape, spacing_mm[0]
-    level = rng.uniform(*settings.hu)
+    clouds = rng.random()  # some slices are even, some are patchy
     field = smooth_noise(shape, rng, rng.uniform(10, 30) / mm)
     field *= np.float32(rng.uniform(15, 60))
-    field += np.float32(rng.uniform(10, 45)) * smooth_noise(shape, rng, rng.uniform(2.5, 6) / mm)
-    grain = fine_noise(shape, rng, rng.uniform(0.5, 1.1) / mm)
+    field += np.float32(15 + 55 * clouds) * smooth_noise(shape, rng, rng.uniform(4, 8) / mm)
+    field += np.float32(12 + 40 * clouds * rng.random()) * smooth_noise(shape, rng, rng.uniform(1.3, 3) / mm)
+    grain = fine_noise(shape, rng, rng.uniform(0.4, 0.8) / mm)
     field += np.float32(rng.uniform(*settings.fine) * min(1.0, 0.8 / mm)) * grain
-    field += np.float32(level)
+    if rng.random() < settings.lobules:
+        wall, cell = _polygons(shape, rng, rng.uniform(9, 20) / mm, 0.12, where)
+        amplitude = rng.uniform(30, 110)
+        # A lobule's density changes within a pixel or two of its wall, not in a step.
+        field += np.float32(amplitude) * (cell - np.float32(0.5)) * np.clip(wall * np.float32(0.7 * mm), 0, 1)
+    field += np.float32(rng.uniform(*settings.hu))
     # Ground glass is denser than the healthy lung beside it, also where that is dense (expiration, dependent lung).
-    return np.maximum(field, base_hu + np.float32(settings.contrast * rng.uniform(0.9, 1.5)))
+    np.maximum(field, base_hu + np.float32(settings.contrast * rng.uniform(0.9, 1.5)), out=field)
+    return np.minimum(field, np.float32(-150), out=field)
 
 
 def reticular_lines(
-    shape: tuple[int, int], rng: np.random.Generator, spacing_mm: tuple[float, float], settings: ReticulationSettings
+    where: np.ndarray, rng: np.random.Generator, spacing_mm: tuple[float, float], settings: ReticulationSettings
 ) -> np.ndarray:
-    """How much of a pixel is line, 0..1, float32: two or three overlaid networks of different mesh and kind."""
+    """How much of a pixel is line, 0..1, float32: overlaid networks of different mesh and kind.
+
+    Fine lines within the lobules are walls of small ragged polygons, zero crossings of band-passed noise, or both;
+    thickened septa draw larger polygons over them. Thickness varies along each line, and lines break off.
+
+    Args:
+        where: bool ``(y, x)``; elsewhere the network need not be complete.
+    """
+    shape = where.shape
     mm = spacing_mm[0]
     mesh = rng.uniform(*settings.mesh_mm)
-    lines = _crossings(shape, rng, mm, mesh, rng.uniform(*settings.width_mm), rng.uniform(0.6, 1.0))
-    if rng.random() < 0.7:
-        second = _crossings(
-            shape, rng, mm, mesh * rng.uniform(1.2, 2.2), rng.uniform(*settings.width_mm), rng.uniform(0.5, 1.0)
-        )
-        np.maximum(lines, second, out=lines)
-    if rng.random() < 0.7:
-        np.maximum(lines, _septa(shape, rng, mm, settings), out=lines)
-    # Lines fade in places, and never all at once.
-    fade = np.float32(0.75) + np.float32(0.3) * smooth_noise(shape, rng, rng.uniform(4, 12) / mm)
-    lines *= np.clip(fade, 0.25, 1, out=fade)
-    return lines
+    thickness = smooth_noise(shape, rng, rng.uniform(1.5, 4) / mm)
+    thickness *= np.float32(0.35)
+    np.exp(thickness, out=thickness)
+    kind = rng.random()
+    lines = filled = np.zeros(shape, np.float32)
+    if kind < 0.88:
+        size = max(1.5 * mesh / mm, SMALLEST_CELL_PX)
+        wall, cell = _polygons(shape, rng, size, rng.uniform(0.03, 0.09), where)
+        lines = _profile(wall, thickness * _width_px(rng, settings, size, mm), mm)
+        filled = cell**4 * np.float32(rng.uniform(0, 0.5))  # few meshes are filled, most are open
+    if kind > 0.68:
+        size = max(mesh * rng.uniform(1.0, 2.2) / mm, SMALLEST_CELL_PX)
+        crossing = _crossings(shape, rng, size)
+        np.maximum(lines, _profile(crossing, thickness * _width_px(rng, settings, size, mm), mm), out=lines)
+    # Broken off at the scale of the mesh, paler in places at a larger one.
+    broken = smooth_noise(shape, rng, max(0.5 * mesh, 1.4) / mm)
+    broken *= np.float32(0.5)
+    broken += np.float32(rng.uniform(0.5, 1.0))
+    lines *= np.clip(broken, 0, 1, out=broken)
+    if rng.random() < 0.6:
+        size = rng.uniform(*settings.septa_mm) / mm
+        wall, cell = _polygons(shape, rng, size, 0.13, where)
+        septa = _profile(wall, thickness * _width_px(rng, settings, size, mm), mm)
+        septa *= np.float32(rng.uniform(0.5, 1.0)) * (np.float32(0.25) + np.float32(0.75) * cell)
+        np.maximum(lines, septa, out=lines)
+    fade = smooth_noise(shape, rng, rng.uniform(4, 12) / mm)
+    fade *= np.float32(0.3)
+    fade += np.float32(0.8)
+    lines *= np.clip(fade, 0.3, 1, out=fade)
+    _strengthen(lines, where, rng)
+    return np.maximum(lines, filled, out=lines)
 
 
-def _crossings(
-    shape: tuple[int, int], rng: np.random.Generator, mm: float, mesh_mm: float, width_mm: float, strength: float
-) -> np.ndarray:
-    """Zero crossings of band-passed noise, drawn as lines of even thickness that come and go."""
-    field = band_noise(shape, rng, 0.55 * mesh_mm / mm)
-    if mesh_mm > 4:  # fine waviness, so that long lines are not smooth curves
-        field += np.float32(0.22) * band_noise(shape, rng, 0.22 * mesh_mm / mm)
+def _strengthen(lines: np.ndarray, where: np.ndarray, rng: np.random.Generator) -> None:
+    """Makes the strongest twentieth of faint lines plain (in place): a network nobody sees has no score."""
+    inside = lines[::2, ::2][where[::2, ::2]]
+    if inside.size:
+        strong = float(np.quantile(inside, 0.95))
+        lines *= np.float32(np.clip(rng.uniform(0.5, 0.95) / max(strong, 1e-3), 1, 3))
+        np.minimum(lines, 0.9, out=lines)  # something of what lies below, and of the scanner's noise, remains
+
+
+def _width_px(rng: np.random.Generator, settings: ReticulationSettings, size_px: float, mm: float) -> np.float32:
+    """Width of lines: from the settings, but never so wide that meshes of this size close."""
+    return np.float32(min(rng.uniform(*settings.width_mm) / mm, 0.25 * size_px))
+
+
+def _crossings(shape: tuple[int, int], rng: np.random.Generator, mesh_px: float) -> np.ndarray:
+    """Distance in pixels to the zero crossings of band-passed noise, about ``mesh_px`` apart."""
+    field = band_noise(shape, rng, 0.55 * mesh_px)
+    if mesh_px > 6:  # fine waviness, so that long lines are no smooth curves
+        field += np.float32(0.25) * band_noise(shape, rng, 0.2 * mesh_px)
     gradient = _gradient_length(field)
     np.abs(field, out=field)
     field /= gradient + np.float32(0.06 * float(gradient.mean()))
-    return _profile(field, width_mm / mm, mm) * np.float32(strength)
+    return field
 
 
-def _septa(shape: tuple[int, int], rng: np.random.Generator, mm: float, settings: ReticulationSettings) -> np.ndarray:
-    """Thickened interlobular septa: walls of irregular polygons, each wall more or less expressed."""
-    size = rng.uniform(*settings.septa_mm) / mm
-    rows = np.arange(shape[0], dtype=np.float32)[:, None]
-    columns = np.arange(shape[1], dtype=np.float32)[None, :]
-    bend = np.float32(0.12 * size)
-    wall, cell = irregular_cells(
-        rows + bend * smooth_noise(shape, rng, 0.3 * size),
-        columns + bend * smooth_noise(shape, rng, 0.3 * size),
-        rng,
-        size,
-    )
-    strength = np.float32(rng.uniform(0.5, 1.0)) * (np.float32(0.35) + np.float32(0.65) * cell)
-    return _profile(wall, rng.uniform(*settings.width_mm) / mm, mm) * strength
+def _polygons(
+    shape: tuple[int, int], rng: np.random.Generator, size_px: float, bend: float, where: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Irregular polygons with walls bent by ``bend`` times their size.
+
+    Args:
+        where: bool ``shape``; polygons are found there only (they are the costliest part of a slice).
+
+    Returns:
+        Distance to the nearest wall in pixels (far away where not asked for), and a value in [0, 1) per polygon.
+    """
+    rows = smooth_noise(shape, rng, 0.3 * size_px)
+    rows *= np.float32(bend * size_px)
+    rows += np.arange(shape[0], dtype=np.float32)[:, None]
+    columns = smooth_noise(shape, rng, 0.3 * size_px)
+    columns *= np.float32(bend * size_px)
+    columns += np.arange(shape[1], dtype=np.float32)[None, :]
+    if where is None:
+        return irregular_cells(rows, columns, rng, size_px)
+    wall = np.full(shape, 1e3, np.float32)
+    cell = np.zeros(shape, np.float32)
+    index = np.flatnonzero(where)
+    if index.size:
+        found = irregular_cells(rows.ravel()[index], columns.ravel()[index], rng, size_px)
+        wall.ravel()[index], cell.ravel()[index] = found
+    return wall, cell
 
 
 def honeycomb(
-    shape: tuple[int, int], rng: np.random.Generator, spacing_mm: tuple[float, float]
+    where: np.ndarray, rng: np.random.Generator, spacing_mm: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cysts of 3 to 9 mm with walls: ``(wall 0..1, lumen 0..1)``, float32."""
+    """Cysts of 3.5 to 10 mm with walls: ``(wall 0..1, lumen 0..1)``, float32, complete at the pixels ``where``."""
+    shape = where.shape
     mm = spacing_mm[0]
-    size = rng.uniform(3, 9) / mm
-    rows = np.arange(shape[0], dtype=np.float32)[:, None]
-    columns = np.arange(shape[1], dtype=np.float32)[None, :]
-    bend = np.float32(0.15 * size)
-    distance, cell = irregular_cells(
-        rows + bend * smooth_noise(shape, rng, 0.5 * size),
-        columns + bend * smooth_noise(shape, rng, 0.5 * size),
-        rng,
-        size,
-        jitter=0.7,
-    )
-    wall = _profile(distance, rng.uniform(0.9, 1.8) / mm, mm)
-    lumen = np.clip(distance - np.float32(0.7 / mm), 0, 1) * (cell > 0.2)
+    distance, cell = _polygons(shape, rng, max(rng.uniform(3.5, 10) / mm, SMALLEST_CELL_PX), 0.08, where)
+    width = np.full(shape, rng.uniform(0.6, 1.3) / mm, np.float32)
+    wall = _profile(distance, width, mm)
+    lumen = np.clip(np.float32(0.7) * (distance - np.float32(0.5 / mm)), 0, 1) * (cell > 0.2)
     return wall, lumen
 
 
@@ -155,14 +215,21 @@ def _gradient_length(field: np.ndarray) -> np.ndarray:
     return vertical
 
 
-def _profile(distance_px: np.ndarray, width_px: float, mm: float) -> np.ndarray:
-    """Cross-section of a line as the scanner shows it: blurred, and paler when it is thinner than the blur."""
+def _profile(distance_px: np.ndarray, width_px: np.ndarray, mm: float) -> np.ndarray:
+    """Cross-section of lines as the scanner shows them: blurred, and paler where thinner than the blur.
+
+    Args:
+        distance_px: distance to the middle of the nearest line.
+        width_px: true width of the line there.
+    """
     blur = max(0.45 / mm, 0.5)  # standard deviation of scanner and pixel together
-    sigma = np.hypot(width_px / 2.35, blur)
-    height = min(1.0, 1.35 * width_px / (2.5 * sigma))
-    result = distance_px * np.float32(1 / sigma)
-    result *= result
+    variance = width_px * width_px
+    variance *= np.float32(1 / 2.35**2)
+    variance += np.float32(blur * blur)
+    result = distance_px * distance_px
+    result /= variance
     result *= np.float32(-0.5)
     np.exp(result, out=result)
-    result *= np.float32(height)
+    np.sqrt(variance, out=variance)
+    result *= np.minimum(np.float32(0.54) * width_px / variance, 1)
     return result

@@ -30,7 +30,7 @@ class PublishedSettings:
         edge_px: width of the box; the Gaussian's standard deviation is the standard deviation of such a box.
         overlap: ``average`` (R: where both patterns lie their textures are averaged) or ``over`` (reticulation hides
             ground glass).
-        tiled: fill with mirrored tiles of the patch as published, instead of a non-periodic texture grown from it.
+        tiled: fill with mirrored tiles of the patch as published; otherwise with a non-periodic texture grown from it.
         keep_vessels: lift the air-bearing part of each pixel only, instead of replacing vessels as published.
         rotation_deg: the texture is rotated by up to this, either way.
         scale: range of the texture's size factor.
@@ -42,7 +42,7 @@ class PublishedSettings:
     edges: str = "gaussian"
     edge_px: float = 20.0
     overlap: str = "average"
-    tiled: bool = True
+    tiled: bool = False
     keep_vessels: bool = False
     rotation_deg: float = 180.0
     scale: tuple[float, float] = (0.95, 1.05)
@@ -110,35 +110,70 @@ def paint_published(
     Raises:
         SettingsError: no patch of ground glass or none of reticulation.
     """
-    opacities, textures = [], []
-    for pattern in ("gg", "ret"):
+    opacities = tuple(draw_ellipses(background, rng, settings) for _ in ("gg", "ret"))
+    fill_with_patches(hu, opacities, background, rng, settings, patches)
+    return opacities
+
+
+def fill_with_patches(
+    hu: np.ndarray,
+    opacities: tuple[np.ndarray | None, np.ndarray | None],
+    background: Background,
+    rng: np.random.Generator,
+    settings: PublishedSettings,
+    patches: Sequence[TexturePatch],
+    base_hu: np.ndarray | None = None,
+) -> None:
+    """Fills regions of ground glass and of reticulation with textures made from patches (``hu`` float32, in place).
+
+    Args:
+        opacities: of ground glass and reticulation, float32 0..1 in the lungs' window; None where absent.
+        base_hu: smoothed density of the healthy tissue, used when vessels are kept; None is the background's own.
+
+    Raises:
+        SettingsError: a pattern without a patch.
+    """
+    texture = np.zeros(hu.shape, np.float32)
+    total = np.zeros(hu.shape, np.float32)
+    for pattern, opacity in zip(("gg", "ret"), opacities, strict=True):
         choice = patches_of(patches, pattern)
         patch = choice[int(rng.integers(len(choice)))]
-        opacities.append(draw_ellipses(background, rng, settings))
-        textures.append(
-            slice_texture(
-                patch,
-                hu.shape,
-                rng,
-                tiled=settings.tiled,
-                spacing_mm=background.spacing_mm[0],
-                rotation_deg=settings.rotation_deg,
-                scale=settings.scale,
-            )
+        box = _box_of(opacity)
+        if box is None:
+            continue
+        shape = tuple(s.stop - s.start for s in box)
+        mm = background.spacing_mm[0]
+        new = slice_texture(
+            patch,
+            shape,
+            rng,
+            tiled=settings.tiled,
+            spacing_mm=mm,
+            rotation_deg=settings.rotation_deg,
+            scale=settings.scale,
         )
-    ground_glass, reticulation = opacities
-    both = (ground_glass > 0) & (reticulation > 0)
-    total = np.maximum(ground_glass, reticulation)
-    if settings.overlap == "average":
-        share = np.divide(reticulation, ground_glass + reticulation, out=np.zeros_like(total), where=total > 0)
-    else:
-        share = np.where(both, reticulation, reticulation > 0)
-    lift = textures[0] * (1 - share) + textures[1] * share
+        before, after = total[box], opacity[box]
+        if settings.overlap == "average":  # in equal parts where both are complete
+            share = after / np.maximum(before + after, np.float32(1e-6))
+        else:
+            share = np.where(after > 0, after, 0)
+        texture[box] += share * (new - texture[box])
+        np.maximum(before, after, out=total[box])
+    lift = texture
     if settings.keep_vessels:
-        lift -= background.anatomy.base_hu.astype(np.float32)
+        lift -= background.anatomy.base_hu.astype(np.float32) if base_hu is None else base_hu
         lift *= background.anatomy.airiness
     else:
         lift -= hu
     lift *= total
     hu += lift
-    return ground_glass, reticulation
+
+
+def _box_of(opacity: np.ndarray | None) -> tuple[slice, slice] | None:
+    """The smallest box around what is not transparent; None when there is nothing."""
+    if opacity is None:
+        return None
+    rows, columns = np.flatnonzero(opacity.any(axis=1)), np.flatnonzero(opacity.any(axis=0))
+    if not rows.size:
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

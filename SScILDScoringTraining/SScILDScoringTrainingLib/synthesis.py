@@ -26,7 +26,7 @@ from .backgrounds import Background, background_from_slice, backgrounds_from_sca
 from .density import DensitySettings, density_change
 from .distractors import ConsolidationSettings, paint_consolidation
 from .procedural_disease import ProceduralSettings, draw_regions, paint_ground_glass, paint_reticulation
-from .published_disease import PublishedSettings, paint_published
+from .published_disease import PublishedSettings, fill_with_patches, paint_published
 from .synthetic_slice import SyntheticSlice, scores_from_masks
 from .texture_patches import PatchSource, TexturePatch, load_patch
 
@@ -53,7 +53,8 @@ class SynthesisSettings:
         healthy: share of samples without disease (all other changes still happen).
         procedural, published: settings of the two recipes.
         density, acquisition, consolidation: changes that no score follows; None leaves one out.
-        patches: texture patches, needed by the published recipe (at least one ``gg`` and one ``ret``).
+        patches: texture patches (at least one ``gg`` and one ``ret``), needed by the published recipe and by
+            ``procedural.texture = patches``.
     """
 
     recipe: str = "procedural"
@@ -73,11 +74,14 @@ class SynthesisSettings:
 
     @classmethod
     def as_published(cls, patches: Sequence[TexturePatch], **changes) -> SynthesisSettings:
-        """The recipe of the publications and nothing else; ``changes`` go to :class:`PublishedSettings`."""
+        """The recipe of the publications, tiles included, and nothing else around it.
+
+        ``changes`` go to :class:`PublishedSettings`; ``edges="box", centres="weighted"`` is the variant R.
+        """
         return cls(
             recipe="published",
             healthy=0.0,
-            published=PublishedSettings(**changes),
+            published=PublishedSettings(**{"tiled": True, **changes}),
             density=None,
             acquisition=None,
             consolidation=None,
@@ -185,11 +189,19 @@ def _paint(hu: np.ndarray, background: Background, rng: np.random.Generator, set
         else:
             spacing, recipe = background.spacing_mm, settings.procedural
             opacities = draw_regions(background, rng, recipe)
+            if recipe.texture == "patches":
+                filling = replace(settings.published, keep_vessels=True)
+                fill_with_patches(hu, opacities, background, rng, filling, settings.patches, base)
+                return opacities, _consolidate(hu, background, rng, settings)
             if opacities[0] is not None:
                 paint_ground_glass(hu, opacities[0], airiness, base, rng, spacing, recipe.ground_glass)
             if opacities[1] is not None:
-                paint_reticulation(hu, opacities[1], airiness, rng, spacing, recipe.reticulation)
-    solid = None
-    if settings.consolidation is not None:
-        solid = paint_consolidation(hu, background, rng, settings.consolidation)
-    return opacities, solid
+                depth = anatomy.costal_mm.astype(np.float32)
+                paint_reticulation(hu, opacities[1], airiness, depth, rng, spacing, recipe.reticulation)
+    return opacities, _consolidate(hu, background, rng, settings)
+
+
+def _consolidate(hu: np.ndarray, background: Background, rng: np.random.Generator, settings: SynthesisSettings):
+    if settings.consolidation is None:
+        return None
+    return paint_consolidation(hu, background, rng, settings.consolidation)

@@ -11,10 +11,11 @@ import numpy as np
 from scipy import ndimage
 from SScILDScoringLib.errors import SettingsError
 
+from .texture_growth import GrowingTexture
+
 PATCH_PATTERNS = ("gg", "ret", "healthy")
 SMALLEST_PATCH = 16
-FIELDS = 4  # non-periodic textures kept per patch
-FIELD_PX = 512
+SHARPNESS = {"gg": 2.0, "ret": 5.0, "healthy": 3.0}  # of the transitions when a patch is grown: lines need sharp ones
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,9 @@ class TexturePatch:
             )
 
     @cached_property
-    def fields(self) -> tuple[np.ndarray, ...]:
-        """Non-periodic textures grown from the patch, float16 512x512, made once and always the same."""
-        from .texture_growth import grow_texture
-
-        seed = [int(np.abs(self.hu.astype(np.int64)).sum()), self.hu.shape[0], self.hu.shape[1]]
-        return tuple(
-            grow_texture(self.hu, (FIELD_PX, FIELD_PX), np.random.default_rng([*seed, i])).astype(np.float16)
-            for i in range(FIELDS)
-        )
+    def growing(self) -> GrowingTexture:
+        """The patch prepared for non-periodic growth, once."""
+        return GrowingTexture(self.hu, SHARPNESS[self.pattern])
 
 
 def load_patch(source: PatchSource) -> TexturePatch:
@@ -152,39 +147,26 @@ def slice_texture(
     """A texture that fills ``shape``: covered with the patch, rotated, scaled and cropped (method.md section 4).
 
     Args:
-        tiled: mirrored tiling as published; otherwise a non-periodic texture grown from the patch, of which a
-            random part is taken, mirrored or not.
+        tiled: mirrored tiling as published; otherwise a texture without period grown from the patch.
         spacing_mm: pixel size of the slice, so that a patch of other pixel size keeps its size in millimetres.
-        rotation_deg: rotated by a uniform angle within +- this.
+        rotation_deg: tiles are rotated by a uniform angle within +- this; grown textures have no direction.
         scale: range of the size factor.
 
     Returns:
         float32 HU ``shape``.
     """
-    angle = np.deg2rad(rng.uniform(-rotation_deg, rotation_deg))
-    factor = rng.uniform(*scale)
+    factor = float(rng.uniform(*scale))
     if spacing_mm is not None and patch.spacing_mm is not None:
         factor *= patch.spacing_mm / spacing_mm
-    # Output pixel -> source pixel: rotate about the centre, then divide by the scale.
+    if not tiled:
+        return patch.growing.grow(shape, rng, factor)
+    angle = np.deg2rad(rng.uniform(-rotation_deg, rotation_deg))
+    # Output pixel -> source pixel: rotate, then divide by the scale.
     matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / factor
     corners = matrix @ (np.array([[0, 0, 1, 1], [0, 1, 0, 1]]) * np.array(shape)[:, None])
     low, high = corners.min(axis=1), corners.max(axis=1)
     needed = tuple(int(np.ceil(b - a)) + 3 for a, b in zip(low, high, strict=True))
-    source = _covering(patch, needed, rng, tiled)
-    # The mean over a source pixel's neighbourhood, so that a coarser slice does not sample noise.
-    if factor < 0.75:
+    source = mirrored_tiling(patch.hu, needed).astype(np.float32)
+    if factor < 0.75:  # a coarser slice shows means, not samples
         source = ndimage.gaussian_filter(source, 0.4 / factor, truncate=2.5)
     return ndimage.affine_transform(source, matrix, offset=1 - low, output_shape=shape, order=1, mode="mirror")
-
-
-def _covering(patch: TexturePatch, needed: tuple[int, int], rng: np.random.Generator, tiled: bool) -> np.ndarray:
-    if tiled:
-        return mirrored_tiling(patch.hu, needed).astype(np.float32)
-    field = patch.fields[int(rng.integers(FIELDS))]
-    if rng.random() < 0.5:
-        field = field[:, ::-1]
-    if max(needed) > FIELD_PX:  # a slice larger than a field: mirror the field, once
-        field = np.pad(field, [(0, max(n - FIELD_PX, 0)) for n in needed], mode="symmetric")
-    start = [int(rng.integers(0, s - n + 1)) for s, n in zip(field.shape, needed, strict=True)]
-    part = field[start[0] : start[0] + needed[0], start[1] : start[1] + needed[1]]
-    return part.astype(np.float32)
