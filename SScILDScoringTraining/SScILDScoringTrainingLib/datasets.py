@@ -67,10 +67,10 @@ class RecentlyMade:
 
     def number_for(self, sample: int, rng: np.random.Generator) -> int:
         """Which thing sample number ``sample`` uses."""
-        fresh = sample // self.reuse + self.kept
+        fresh = sample // self.reuse
         if sample % self.reuse == 0:
             return fresh
-        return fresh - int(rng.integers(0, self.kept))
+        return fresh - int(rng.integers(0, min(self.kept, fresh + 1)))
 
     def get(self, sample: int, rng: np.random.Generator) -> object:
         """The thing of sample number ``sample``."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 from SScILDScoringLib.progress import Progress
@@ -34,13 +35,14 @@ def cached_phantoms(
     settings: object,
     progress: Progress,
 ) -> list[tuple[dict[str, np.ndarray], dict]]:
-    """What ``reduce(phantom, rng, settings)`` keeps of the phantoms of ``seeds``: arrays and facts, in the order of the seeds.
+    """What ``reduce(phantom, rng, settings)`` keeps of the phantoms: arrays and facts, in the order of ``seeds``.
 
     Args:
         cache: where they are kept. settings: whatever else ``reduce`` depends on, part of the cache's key.
         reduce: a function of a module (it runs in other processes).
     """
-    keys = {seed: content_key("phantom", 1, seed, fixed, reduce.__name__, settings) for seed in seeds}
+    source = _source_key()
+    keys = {seed: content_key(source, seed, fixed, reduce.__module__, reduce.__name__, settings) for seed in seeds}
     missing = [seed for seed in seeds if not (cache.folder / f"{keys[seed]}.json").is_file()]
     if missing:
         workers = min(len(missing), os.cpu_count() or 1)
@@ -54,6 +56,14 @@ def cached_phantoms(
                 pool.shutdown(cancel_futures=True)
                 raise
     return [cache.get(keys[seed]) for seed in seeds]
+
+
+def _source_key() -> str:
+    """Changes when the phantom's own code changes, so that no phantom of an older version is taken from the cache."""
+    import SScILDScoringLib.phantom as package
+
+    files = sorted(Path(package.__file__).parent.glob("*.py"))
+    return content_key("phantom", *(f.read_text(encoding="utf-8") for f in files))
 
 
 def _single_thread() -> None:
