@@ -75,15 +75,15 @@ def _check(reader, kind: str) -> None:
         reader.HasMetaDataKey("NRRD_space") and reader.GetMetaData("NRRD_space") == "left-posterior-superior"
     ):
         raise ScanError(
-            "The NRRD file does not say how the patient lies in it (no anatomical `space`), so that left and right or head and "
-            "feet could be confused; export it again, or use the DICOM files."
+            "The NRRD file does not say how the patient lies in it (no anatomical `space`), so that left and right or "
+            "head and feet could be confused; export it again, or use the DICOM files."
         )
 
 
 def _check_data_files(path: Path) -> None:
     """A header may keep its voxels in other files, but only beside or below itself: contents choose no other place."""
     with path.open("rb") as stream:
-        header = stream.read(1 << 16).decode("latin-1")
+        header = stream.read(1 << 16).decode("utf-8", "surrogateescape")
     if header.startswith("NRRD"):
         header = re.split(r"\r?\n\r?\n", header, maxsplit=1)[0]
     match = _DATA_FILE.search(header)
@@ -96,5 +96,7 @@ def _check_data_files(path: Path) -> None:
         parts = PurePosixPath(name.replace("\\", "/"))
         if parts.is_absolute() or ".." in parts.parts or PureWindowsPath(name).drive:
             raise ScanError("The header names a voxel file in another folder; put both files into one folder.")
-    if not listed and " " not in first and "%" not in first and not (path.parent / first).is_file():
+        if "%" in name:  # the libraries hand such a name to printf
+            raise ScanError("The header names a numbered set of voxel files; export the CT as one file.")
+    if not listed and not (path.parent / first).is_file():
         raise ScanError("The file with the voxels that belongs to this header is missing; put both into one folder.")
