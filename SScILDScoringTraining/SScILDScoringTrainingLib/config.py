@@ -110,16 +110,31 @@ class PhantomData:
 
 
 @dataclass(frozen=True)
-class BundleConfig:
-    """What the packed bundle says about itself (see :mod:`.packing`)."""
+class DataNote:
+    """One source of training data, as the model card lists it."""
 
     name: str
-    title: str = ""
-    version: str = "0.1.0"
+    licence: str
+    citation: str
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """What the packed bundle says about itself (see :mod:`.packing`).
+
+    Args:
+        name: of the bundle. description: a paragraph for the model card. version: of the bundle.
+        notice: shown with every result. validated: on patients.
+        training_data: its sources. licence: of the weights.
+    """
+
+    name: str
+    description: str
+    version: str = "1.0.0"
+    notice: str = "Not clinically validated."
     validated: bool = False
-    notice: str = ""
-    training_data: list = field(default_factory=list)
-    license: str = "Apache-2.0"
+    training_data: tuple[DataNote, ...] = ()
+    licence: str = "Apache-2.0"
 
 
 def one_of(where: str, value: str, choices: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ time limit, cancel.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
@@ -138,6 +139,7 @@ class Trainer:
         self._set_up()
         curves = Curves(self.run_folder, self.step)
         engine = Engine(lambda _, batch: self._step(batch))
+        engine.logger.setLevel(logging.CRITICAL)  # the command line tells about errors itself
         log_every = max(1, min(50, self.total_steps // 20))
         validate_every = config.validate_every or self.steps_per_epoch
         recent: list[dict[str, float]] = []
@@ -163,8 +165,10 @@ class Trainer:
             if self.share_done() < 1:
                 batches = self.recipe.batches(self.step, self.total_steps - self.step)
                 engine.run(batches, max_epochs=1, epoch_length=self.total_steps - self.step)
-        except (Cancelled, KeyboardInterrupt):
-            self._save(self.run_folder.last)
+        except BaseException as stop:
+            # Whatever stops the run between two steps (cancel, Ctrl-C, a signal) leaves a checkpoint to go on from.
+            if not isinstance(stop, Exception | GeneratorExit) or isinstance(stop, Cancelled):
+                self._save_unless_in_a_step()
             raise
         finally:
             curves.close()
@@ -192,6 +196,7 @@ class Trainer:
         self.total_steps = config.steps or config.epochs * self.steps_per_epoch
         self.step, self.best_mae, self.best_step, self.rate = 0, math.inf, 0, config.learning_rate
         self._earlier, self._started = 0.0, time.monotonic()
+        self._in_step = False
         if self.resume:
             self._restore(load_checkpoint(self.run_folder.last))
 
@@ -220,6 +225,10 @@ class Trainer:
     def _save(self, path: Path) -> None:
         save_checkpoint(path, self._state())
 
+    def _save_unless_in_a_step(self) -> None:
+        if not self._in_step:
+            self._save(self.run_folder.last)
+
     def _restore(self, state: dict) -> None:
         try:
             self.network.load_state_dict(state["network"])
@@ -238,6 +247,7 @@ class Trainer:
     # ---- one step, one validation --------------------------------------------------------------------------------
 
     def _step(self, batch: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        self._in_step = True
         self.network.train()
         factor = learning_rate_factor(self.config, self.step, self.share_done())
         self.rate = self.config.learning_rate * factor
@@ -257,6 +267,7 @@ class Trainer:
         if self.average:
             self.average.update(self.network)
         self.step += 1
+        self._in_step = False
         return {"loss": float(loss.detach()), **parts}
 
     def _validate(self, curves: Curves) -> None:

@@ -1,0 +1,125 @@
+"""From a finished run to a model bundle that scoring can use."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from SScILDScoringLib.errors import SettingsError
+from SScILDScoringLib.progress import Progress, silent
+
+from .config import to_plain
+from .recipes import recipe_of
+from .runfolder import RunFolder
+from .slice_data import LUNG
+from .training import trained_network
+
+if TYPE_CHECKING:
+    from SScILDScoringLib.models import ModelBundle
+
+    from .recipes.scores import ScoresRecipe
+
+LICENCE_FILE = "LICENSE.txt"
+
+
+def pack_run(
+    run: str | Path,
+    folder: str | Path,
+    *,
+    accuracy: Mapping[str, Any] | None = None,
+    threshold_slices: int = 0,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> ModelBundle:
+    """Writes the best checkpoint of ``run`` as a model bundle.
+
+    Args:
+        run: the folder of a training run.
+        folder: the bundle's folder.
+        accuracy: figures of :mod:`.evaluation` for the model card; the validation of the run is always listed.
+        threshold_slices: S-Net only: heat-map thresholds are chosen on this many validation slices (0: not).
+        overwrite: replace a bundle that is there.
+
+    Raises:
+        SettingsError: the run has no best checkpoint. ModelError: the bundle cannot be written.
+    """
+    from SScILDScoringLib.models import write_bundle
+
+    recipe = recipe_of(RunFolder(run).config())
+    config = recipe.config
+    network, figures = trained_network(recipe, run)
+    note = f"validation while training, {config.bundle.name}, seed {config.seed}, step {figures.pop('step')}"
+    unit = "mm" if config.recipe == "levels" else "percentage points"
+    listed = {f"{note} (MAE, {unit})": {k: round(float(v), 3) for k, v in figures.items()}}
+    is_scores = config.recipe == "scores"
+    said = config.bundle
+    stated = {
+        "name": said.name,
+        "description": said.description,
+        "version": said.version,
+        "licence": said.licence,
+        "licence_text": licence_text(),
+        "training_data": [to_plain(entry) for entry in said.training_data],
+        "validated": said.validated,
+        "notice": said.notice,
+        "accuracy": {**(accuracy or {}), **listed},
+        "healthy_patch": phantom_patch() if is_scores else None,
+    }
+    kind = "s_net" if is_scores else "l_net"
+    if is_scores and threshold_slices:
+        with tempfile.TemporaryDirectory() as temporary:
+            draft = write_bundle(Path(temporary) / said.name, network, kind, config.input, **stated)
+            stated["heat_maps"] = heat_map_settings(recipe, draft, threshold_slices, progress)
+    return write_bundle(folder, network, kind, config.input, overwrite=overwrite, **stated)
+
+
+def heat_map_settings(recipe: ScoresRecipe, bundle: ModelBundle, slices: int, progress: Progress) -> dict[str, Any]:
+    """Heat-map thresholds chosen on ``slices`` validation slices of the run (method.md section 5)."""
+    from SScILDScoringLib.heatmap_thresholds import choose_threshold
+    from SScILDScoringLib.heatmaps import render_heat_maps
+    from SScILDScoringLib.scores import PATTERNS
+
+    recipe.prepare(progress)
+    usable = [truth for _, truth in recipe.checks if (truth.flags & LUNG).any()]
+    if not usable:
+        raise SettingsError("Thresholds need validation slices with lung masks, and this run has none.")
+    chosen = [usable[int(i)] for i in np.linspace(0, len(usable) - 1, min(slices, len(usable)))]
+    maps = []
+    for n, truth in enumerate(chosen):
+        progress("heat_maps", n / len(chosen), f"Heat maps for the thresholds, slice {n + 1} of {len(chosen)}")
+        maps.append(render_heat_maps(truth.hu, (truth.flags & LUNG) > 0, bundle))
+    best = {pattern.value: choose_threshold(maps, pattern=pattern) for pattern in PATTERNS}
+    return {
+        "patch_size": 64,
+        "step": 16,
+        "thresholds": {name: threshold.value for name, threshold in best.items()},
+        "threshold_slices": len(chosen),
+        "threshold_error": {name: round(threshold.error, 2) for name, threshold in best.items()},
+    }
+
+
+def phantom_patch() -> np.ndarray:
+    """The healthy patch of heat maps, int16 ``(64, 64)``: the phantom's lung texture, which belongs to no patient."""
+    from SScILDScoringLib.phantom.textures import healthy_patch
+
+    return healthy_patch()
+
+
+def licence_text() -> str:
+    """The text of the software's licence, from the source tree or from the installed package.
+
+    Raises:
+        SettingsError: it is in neither.
+    """
+    beside = Path(__file__).resolve().parents[2] / LICENCE_FILE
+    if beside.is_file():
+        return beside.read_text(encoding="utf-8")
+    try:
+        files = metadata.files("sscildscoring") or []
+        return next(f for f in files if f.name == LICENCE_FILE).read_text(encoding="utf-8")
+    except (metadata.PackageNotFoundError, StopIteration):
+        raise SettingsError(f"{LICENCE_FILE}, which a bundle carries, is missing; reinstall the software.") from None
