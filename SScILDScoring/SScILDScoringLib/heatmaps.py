@@ -60,7 +60,7 @@ def render_heat_maps(
     progress: Progress = silent,
     device: str = "cpu",
     *,
-    engine: str = "batched",
+    engine: str = "auto",
     batch_size: int | None = None,
 ) -> HeatMaps:
     """The heat maps of one axial slice, all three patterns at once.
@@ -76,24 +76,27 @@ def render_heat_maps(
         settings: patch, step, edge and replacement; the published ones when None.
         progress: told after every batch (stage ``heat_maps``); may cancel.
         device: where the network runs.
-        engine: ``batched`` (default) or ``reference``, the slow yardstick with equal results.
+        engine: ``auto`` takes ``windowed`` for networks that describe their own layers and ``batched`` for others;
+            ``reference`` is the slow yardstick. All give the same maps, up to rounding.
         batch_size: network inputs at once; chosen by the device when None. It does not change the result.
 
     Raises:
         SettingsError: slice and lung mask differ in size, or an unknown engine.
         Cancelled: by ``progress``.
     """
-    from .heatmap_engines import ENGINES, MapSums
+    from .heatmap_engines import ENGINES, best_engine
+    from .heatmap_sums import MapSums
     from .slice_network import SliceNetwork
 
     hu, lung = np.asarray(hu), np.asarray(lung, bool)
     if hu.ndim != 2 or hu.shape != lung.shape:
         raise SettingsError(f"The slice {hu.shape} and its lung mask {lung.shape} must have the same size.")
-    if engine not in ENGINES:
-        raise SettingsError(f"The heat maps' engine is one of {', '.join(ENGINES)}, not {engine!r}.")
+    if engine not in ("auto", *ENGINES):
+        raise SettingsError(f"The heat maps' engine is one of auto, {', '.join(ENGINES)}, not {engine!r}.")
     settings = settings or HeatMapSettings()
     started = time.perf_counter()
     network = bundle if isinstance(bundle, SliceNetwork) else SliceNetwork(bundle, device)
+    engine = best_engine(network) if engine == "auto" else engine
     texture = replacement_texture(settings, network.bundle)
     sums = MapSums(lung)
     baseline = ENGINES[engine](hu, network, settings, texture, sums, progress, batch_size)
