@@ -11,6 +11,8 @@ from SScILDScoringLib.cli import app, run
 from SScILDScoringLib.cli_terminal import STAGES, say, shown_progress
 from SScILDScoringLib.errors import SettingsError
 
+from . import cli_evaluate
+
 STAGES.update(
     {
         "scans": "Reading scans",
@@ -22,14 +24,11 @@ STAGES.update(
 )
 
 train = typer.Typer(no_args_is_help=True, help="Trains a network. Example: sscild train levels l_net_starter -o runs/l")
-evaluate = typer.Typer(no_args_is_help=True, help="Measures what a model bundle is worth, beside simple baselines.")
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="A configuration (YAML) or the name of a preset.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Run folder [runs/CONFIG].")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replaces a value: training.minutes=5.")
-]
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replaces a value: training.minutes=5.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
@@ -122,7 +121,7 @@ def pack(
 
 
 app.add_typer(train, name="train")
-app.add_typer(evaluate, name="evaluate")
+app.add_typer(cli_evaluate.app, name="evaluate")
 
 
 def main() -> None:
