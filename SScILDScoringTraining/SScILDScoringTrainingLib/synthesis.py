@@ -28,7 +28,7 @@ from .distractors import ConsolidationSettings, paint_consolidation
 from .procedural_disease import ProceduralSettings, draw_regions, paint_ground_glass, paint_reticulation
 from .published_disease import PublishedSettings, fill_with_patches, paint_published
 from .synthetic_slice import SyntheticSlice, scores_from_masks
-from .texture_patches import PatchSource, TexturePatch, load_patch
+from .texture_patches import PatchSource, TexturePatch, load_patch, phantom_patches
 
 __all__ = [
     "Background",
@@ -96,14 +96,20 @@ class SynthesisSettings:
     def from_config(cls, values: Mapping, folder: Path | None = None) -> SynthesisSettings:
         """Settings from a configuration (nested plain values; a section set to null is left out).
 
-        ``patches`` is a list of entries with file, slice, box, pattern; files are looked up below ``folder``.
+        ``patches`` is a list of entries with file, slice, box, pattern, whose files are looked up below ``folder``, or
+        the word ``phantom`` for patches from the phantom's texture models.
 
         Raises:
             SettingsError: an unknown name or an unusable value, named in the message.
         """
         values = dict(values)
         sources = values.pop("patches", None) or ()
-        patches = tuple(load_patch(PatchSource.from_config(v, folder)) for v in sources)
+        if sources == "phantom":
+            patches = phantom_patches()
+        elif isinstance(sources, str) or not all(isinstance(v, Mapping) for v in sources):
+            raise SettingsError(f"Texture patches are a list of entries or the word phantom, not {sources!r}.")
+        else:
+            patches = tuple(load_patch(PatchSource.from_config(v, folder)) for v in sources)
         return replace(_settings_from(cls, values, "synthesis"), patches=patches)
 
 

@@ -15,6 +15,7 @@ from .texture_growth import GrowingTexture
 
 PATCH_PATTERNS = ("gg", "ret", "healthy")
 SMALLEST_PATCH = 16
+PHANTOM_MM = 0.7
 SHARPNESS = {"gg": 2.0, "ret": 5.0, "healthy": 3.0}  # of the transitions when a patch is grown: lines need sharp ones
 
 
@@ -119,11 +120,28 @@ def _read_slice(source: PatchSource) -> tuple[np.ndarray, float]:
     return array, float(image.GetSpacing()[1])
 
 
+def phantom_patches(count: int = 4, seed: int = 0, size: int = 64) -> tuple[TexturePatch, ...]:
+    """Patches from the phantom's texture models, for those who have no scans of disease: ``count`` of each pattern."""
+    from SScILDScoringLib.phantom.textures import ground_glass_texture, reticulation_texture
+
+    rng = np.random.default_rng(seed)
+    patches = []
+    for n in range(count):
+        for pattern, texture in (("gg", ground_glass_texture), ("ret", reticulation_texture)):
+            hu = texture((size, size), rng, PHANTOM_MM, severity=float(rng.uniform(0.3, 0.9)))
+            hu = np.rint(np.clip(hu, -1024, 3071)).astype(np.int16)
+            patches.append(TexturePatch(hu, pattern, PHANTOM_MM, f"phantom:{pattern}:{seed}:{n}"))
+    return tuple(patches)
+
+
 def patches_of(patches: Sequence[TexturePatch], pattern: str) -> list[TexturePatch]:
     """The patches of one pattern. Raises SettingsError when there is none."""
     chosen = [p for p in patches if p.pattern == pattern]
     if not chosen:
-        raise SettingsError(f"This synthesis needs at least one texture patch of {pattern!r}.")
+        raise SettingsError(
+            f"This synthesis needs at least one texture patch of {pattern!r}: name some in the configuration, or set "
+            "patches to phantom."
+        )
     return chosen
 
 
