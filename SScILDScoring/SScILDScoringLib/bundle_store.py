@@ -16,6 +16,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +26,7 @@ from .errors import ModelError
 from .model_bundle import ModelBundle
 
 ENVIRONMENT = "SSCILD_MODELS"
-_DEFAULTS = "defaults.json"
+_DEFAULTS = "default_models.json"
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,14 @@ def _listing(verify: bool):
     return listing
 
 
-def find_bundle(name_or_path: str | Path | None, kind: str) -> ModelBundle | None:
+def find_bundle(name_or_path: str | Path | None, kind: str | None) -> ModelBundle | None:
     """The bundle a user means: a name, the path of a bundle's folder, or None for :func:`default_bundle`.
 
     A text that could be a name is looked up as one first, and then taken for a folder in the current directory.
+
+    Args:
+        name_or_path: what the user gave; a Path is never taken for a name.
+        kind: ``l_net`` or ``s_net``; None, where a name or path is given, for a bundle of either kind.
 
     Raises:
         ModelError: there is none of that name or at that path, it is of the other kind, or it is broken.
@@ -159,7 +164,7 @@ def find_bundle(name_or_path: str | Path | None, kind: str) -> ModelBundle | Non
         if metadata is None and folder.name == text:
             return ModelBundle.load(folder, kind)  # raises, with what is wrong
         if metadata is not None and metadata.name == text:
-            if metadata.kind == kind:
+            if kind in (metadata.kind, None):
                 return ModelBundle.load(folder, kind)
             other_kind = other_kind or folder
     if other_kind is not None:
@@ -167,7 +172,8 @@ def find_bundle(name_or_path: str | Path | None, kind: str) -> ModelBundle | Non
     if (path / METADATA).is_file():
         return ModelBundle.load(path, kind)
     known = ", ".join(dict.fromkeys(entry.name for entry in list_bundles(kind, verify=False))) or "none"
-    raise ModelError(f"There is no {KIND_TITLES[kind]} called {text!r} on this computer. There are: {known}.")
+    title = KIND_TITLES[kind] if kind else "model bundle"
+    raise ModelError(f"There is no {title} called {text!r} on this computer. There are: {known}.")
 
 
 def default_bundle(kind: str) -> ModelBundle | None:
@@ -193,7 +199,7 @@ def default_bundle(kind: str) -> ModelBundle | None:
 
 def chosen_defaults() -> dict[str, str]:
     """The user's choice of default bundles: name by kind; empty when nothing was chosen."""
-    path = user_folder() / _DEFAULTS
+    path = _defaults_file()
     if not path.is_file():
         return {}
     try:
@@ -209,16 +215,26 @@ def choose_default(kind: str, name: str | None) -> None:
     """Makes the bundle ``name`` the default of its kind; None goes back to the bundled starter.
 
     Raises:
-        ModelError: there is no usable bundle of that name and kind.
+        ModelError: there is no usable bundle of that name and kind, or the choice cannot be written.
     """
     values = {key: value for key, value in chosen_defaults().items() if key != kind}
     if name is not None:
         values[kind] = find_bundle(name, kind).name
-    folder = user_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{_DEFAULTS}.{uuid.uuid4().hex}.part"
-    part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    part.replace(folder / _DEFAULTS)
+    path = _defaults_file()
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise ModelError(f"The choice of models cannot be kept in {path}: {error}") from error
+
+
+def _defaults_file() -> Path:
+    """Beside the folder with the bundles, not in it, where a bundle could be called the same."""
+    return user_folder().parent / _DEFAULTS
 
 
 def _metadata_or_none(folder: Path) -> BundleMetadata | None:

@@ -59,7 +59,9 @@ def model_card(metadata: BundleMetadata, parameters: int) -> str:
         "## Training data",
         _training_data(metadata),
         "## How to use",
-        f"```\nsscild models install {metadata.name}.zip\nsscild score CT -o OUT {option} {metadata.name}\n```",
+        "A bundle that came with the software is there already. Any other one is installed from its folder, or from a "
+        "zip file of it:\n\n"
+        f"```\nsscild models install {metadata.name}\nsscild score CT -o OUT {option} {metadata.name}\n```",
         "## Limits",
         _limits(metadata),
     ]

@@ -16,7 +16,7 @@ from SScILDScoringLib.networks.layout import input_range, receptive_field
 from SScILDScoringLib.networks.ratio import LUNG_FLOOR, ratio_scores
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True, scope="module")
 def one_thread():
     """Many tiny steps are faster on one thread, above all while other work keeps the second core busy."""
     threads = torch.get_num_threads()
@@ -372,7 +372,6 @@ def test_maps_and_scores_of_a_ratio_network_belong_together(size, stride, cells)
         torch.testing.assert_close(network(x), expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_a_ratio_network_learns_lung_and_disease_from_scores_and_maps():
     """A few steps on squares ("lungs") with darker parts ("disease") must bring scores of images never seen close."""
     torch.manual_seed(2)
@@ -444,7 +443,6 @@ def test_the_compact_l_net_tells_right_from_left():
         assert (network.profile(x) - network.profile(x.flip(-1))).abs().max() > 1e-4
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_the_compact_l_net_learns_where_a_thing_is():
     """Forty steps on one bright slab per level must find the slabs in volumes never seen within 1.5 slices."""
     torch.manual_seed(5)
