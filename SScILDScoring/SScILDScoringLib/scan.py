@@ -256,8 +256,8 @@ def scan_from_array(
         lps_from_file_index: 4x4 matrix from the file index ``(i, j, k, 1)`` to LPS millimetres; need not be
             orthogonal (gantry tilt).
         identity, acquisition: as in :class:`CTScan`.
-        copy: False lets the scan share memory with ``array`` where no rearrangement or conversion is needed; only
-            for callers that own the array and forget it.
+        copy: False lets the scan take over ``array`` and rearrange it where it stands, to save memory; only for
+            callers that own the array and forget it.
 
     Raises:
         ScanError: not three dimensions, fewer than two slices, values that are not numbers, or a matrix that is
@@ -277,7 +277,10 @@ def scan_from_array(
     if min(size) < 2:
         raise ScanError("The scan has one slice only; the five levels can be found in a whole volume only.")
     axes = FileAxes(axis, reverse, size)
-    voxels = as_hounsfield(in_canonical_order(array, axes))
+    if not copy and axis == (0, 1, 2) and array.dtype == np.int16 and array.flags.c_contiguous:
+        voxels = _reversed_in_place(array, reverse)
+    else:
+        voxels = as_hounsfield(in_canonical_order(array, axes))
     if not voxels.flags.c_contiguous or (copy and np.may_share_memory(voxels, array)):
         voxels = voxels.copy(order="C")
     lps_from_index = matrix @ np.linalg.inv(axes.canonical_from_file())
@@ -292,6 +295,21 @@ def scan_from_array(
         identity=dict(identity or {}),
         acquisition=dict(acquisition or {}),
     )
+
+
+def _reversed_in_place(array: np.ndarray, reverse: tuple[bool, bool, bool]) -> np.ndarray:
+    """``array (z, y, x)`` itself with the axes x, y, z reversed as told, slice by slice."""
+    if reverse[2]:
+        for low in range(len(array) // 2):
+            high = len(array) - 1 - low
+            kept = array[low].copy()
+            array[low] = array[high]
+            array[high] = kept
+    if reverse[0] or reverse[1]:
+        rows, columns = (slice(None, None, -1) if reverse[a] else slice(None) for a in (1, 0))
+        for plane in array:
+            plane[:] = plane[rows, columns].copy()
+    return array
 
 
 def as_hounsfield(array: np.ndarray) -> np.ndarray:

@@ -54,6 +54,7 @@ def test_all_48_arrangements_of_a_file_give_the_same_scan(order, reverse, space)
     array, matrix = arranged(VOXELS, space @ MATRIX, order, reverse)
     scan = scan_from_array(array, matrix)
     assert np.array_equal(scan.voxels, VOXELS)
+    assert np.array_equal(scan_from_array(array.copy(), matrix, copy=False).voxels, VOXELS)
     assert np.allclose(scan.lps_from_index, space @ MATRIX)
     assert np.allclose(scan.ras_from_file_index, LPS_TO_RAS @ matrix), "Slicer's matrix of that file"
     assert np.array_equal(scan.to_file_order(scan.voxels), array)
