@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,13 +55,12 @@ class Background:
     @property
     def has_lung(self) -> bool:
         """Whether the slice shows enough lung (at least 1 cm2) to draw disease into."""
-        return self.anatomy is not None
+        return np.count_nonzero(self.lung) * self.spacing_mm[0] * self.spacing_mm[1] >= 100
 
-    @cached_property
+    @property
     def anatomy(self) -> LungAnatomy | None:
-        """What disease goes by in this slice; computed once and kept. None when there is (next to) no lung."""
-        pixel_mm2 = self.spacing_mm[0] * self.spacing_mm[1]
-        return LungAnatomy.of(self) if int(self.lung.sum()) * pixel_mm2 >= 100 else None
+        """What disease goes by in this slice, kept for the next time. None when :attr:`has_lung` is false."""
+        return _anatomy_of(self)
 
     def resized(self, height: int, width: int) -> Background:
         """The same slice with another number of pixels and the same field of view (area averages when shrinking)."""
@@ -76,6 +75,11 @@ class Background:
             self.name,
             self.height,
         )
+
+
+@lru_cache(maxsize=256)  # about a megabyte each at 512x512, a fiftieth of a second to make
+def _anatomy_of(background: Background) -> LungAnatomy | None:
+    return LungAnatomy.of(background) if background.has_lung else None
 
 
 @dataclass(frozen=True, eq=False)

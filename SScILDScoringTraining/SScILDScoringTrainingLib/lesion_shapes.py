@@ -47,7 +47,7 @@ def ellipse_preference(
         one = ellipse_field(shape, centre, axes, float(rng.uniform(0, np.pi)))
         field = one if field is None else np.maximum(field, one, out=field)
     waves = smooth_noise(shape, rng, rng.uniform(4, 14) / spacing_mm[0])
-    return field + np.float32(rng.uniform(0.05, 0.3)) * waves
+    return field + np.float32(rng.uniform(0.08, 0.35)) * waves
 
 
 def noise_preference(

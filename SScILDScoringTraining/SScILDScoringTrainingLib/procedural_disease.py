@@ -190,6 +190,7 @@ def paint_reticulation(
         hu += lumen * cysts * airiness * (np.float32(-940) - hu)
     peak = smooth_noise(shape, rng, rng.uniform(2, 6) / mm)
     peak *= np.float32(80)
+    peak += np.float32(rng.uniform(30, 70)) * smooth_noise(shape, rng, max(1.2 / mm, 1.0))
     peak += np.float32(rng.uniform(*settings.line_hu))
     peak -= hu
     np.clip(peak, 0, None, out=peak)

@@ -22,7 +22,7 @@ class GroundGlassSettings:
         lobules: share of slices in which secondary lobules differ in density.
     """
 
-    hu: tuple[float, float] = (-680.0, -400.0)
+    hu: tuple[float, float] = (-680.0, -360.0)
     contrast: float = 110.0
     fine: tuple[float, float] = (10.0, 40.0)
     lobules: float = 0.3
@@ -71,8 +71,8 @@ def ground_glass_hu(
     shape, mm = base_hu.shape, spacing_mm[0]
     clouds = rng.random()  # some slices are even, some are patchy
     field = smooth_noise(shape, rng, rng.uniform(10, 30) / mm)
-    field *= np.float32(rng.uniform(15, 60))
-    field += np.float32(15 + 55 * clouds) * smooth_noise(shape, rng, rng.uniform(4, 8) / mm)
+    field *= np.float32(rng.uniform(15, 90))
+    field += np.float32(15 + 80 * clouds) * smooth_noise(shape, rng, rng.uniform(4, 8) / mm)
     field += np.float32(12 + 40 * clouds * rng.random()) * smooth_noise(shape, rng, rng.uniform(1.3, 3) / mm)
     grain = fine_noise(shape, rng, rng.uniform(0.4, 0.8) / mm)
     field += np.float32(rng.uniform(*settings.fine) * min(1.0, 0.8 / mm)) * grain
@@ -112,7 +112,7 @@ def reticular_lines(
         lines = _profile(wall, thickness * _width_px(rng, settings, size, mm), mm)
         filled = cell**4 * np.float32(rng.uniform(0, 0.5))  # few meshes are filled, most are open
     if kind > 0.68:
-        size = max(mesh * rng.uniform(1.0, 2.2) / mm, SMALLEST_CELL_PX)
+        size = max(mesh * rng.uniform(1.0, 2.2) / mm, 1.5 * SMALLEST_CELL_PX)
         crossing = _crossings(shape, rng, size)
         np.maximum(lines, _profile(crossing, thickness * _width_px(rng, settings, size, mm), mm), out=lines)
     # Broken off at the scale of the mesh, paler in places at a larger one.
@@ -139,8 +139,10 @@ def _strengthen(lines: np.ndarray, where: np.ndarray, rng: np.random.Generator) 
     inside = lines[::2, ::2][where[::2, ::2]]
     if inside.size:
         strong = float(np.quantile(inside, 0.95))
-        lines *= np.float32(np.clip(rng.uniform(0.5, 0.95) / max(strong, 1e-3), 1, 3))
-        np.minimum(lines, 0.9, out=lines)  # something of what lies below, and of the scanner's noise, remains
+        lines *= np.float32(np.clip(rng.uniform(0.5, 0.9) / max(strong, 1e-3), 1, 2.2) / 0.9)
+        # Bends rather than cuts off: tissue is never of one grey, and the scanner's noise shows through.
+        np.tanh(lines, out=lines)
+        lines *= np.float32(0.9)
 
 
 def _width_px(rng: np.random.Generator, settings: ReticulationSettings, size_px: float, mm: float) -> np.float32:
