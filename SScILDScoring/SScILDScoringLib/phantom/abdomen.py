@@ -32,13 +32,13 @@ def organs(patient: Patient, grid: Lattice, cavity: np.ndarray) -> dict[str, np.
         fields["spleen"],
         grid,
         (0.68 * half, front + 0.78 * depth, left - rng.uniform(42, 60)),
-        (0.2 * half, 0.24 * depth, 46),
+        (0.25 * half, 0.27 * depth, 52),
     )
     for side in (-1, 1):
         put_ellipsoid(fields["spleen"], grid, (side * 50 * w, spine + 12, right - rng.uniform(120, 160)), (26, 27, 52))
     # Stomach under the left dome, with a bubble of gas in front (the patient lies on the back).
     stomach = np.array((0.45 * half, front + 0.45 * depth, left - rng.uniform(34, 48)))
-    radii = np.array((0.25 * half, 0.27 * depth, rng.uniform(26, 38)))
+    radii = np.array((0.31 * half, 0.31 * depth, rng.uniform(34, 52)))
     put_ellipsoid(fields["gut"], grid, stomach, radii)
     put_tube(fields["gut"], grid, [stomach, stomach + (-35, -15, -50), stomach + (-85, -12, -62)], (22, 20, 15))
     bubble = np.minimum(fields["gut"] - 3, (stomach[1] - radii[1] * rng.uniform(-0.1, 0.75)) - p.y)
@@ -55,8 +55,8 @@ def organs(patient: Patient, grid: Lattice, cavity: np.ndarray) -> dict[str, np.
         t = rng.uniform(0, 1)
         at = (1 - t) * np.array(flexure[0]) + t * np.array(flexure[1 + int(rng.integers(2))])
         put_ellipsoid(fields["gas"], grid, at + rng.normal(0, (5, 4, 6)), rng.uniform(4, 15, 3))
-    for _ in range(6):
-        at = (rng.uniform(-0.2, 0.6) * half, front + rng.uniform(0.15, 0.5) * depth, left - rng.uniform(110, 200))
+    for _ in range(10):
+        at = (rng.uniform(-0.2, 0.75) * half, front + rng.uniform(0.1, 0.65) * depth, left - rng.uniform(60, 200))
         put_ellipsoid(fields["gut"], grid, at, rng.uniform(12, 24, 3))
     for name in ("spleen", "gut", "gas"):
         fields[name] = meet(fields[name], cavity - (2 if name == "gut" else 5), 3)

@@ -67,8 +67,8 @@ def build(patient: Patient, grid: Lattice) -> Anatomy:
     cage, organs = f["cage"], f["organs"]
     body = torso.body(patient, grid)
     muscle = torso.chest_muscle(patient, p, body, cage)
-    planes = torso.fat_planes(muscle, cage, p)
-    thorax = meet(cage + 1.0, np.float32(patient.apex + 4) - p.z, 4)
+    planes = torso.fat_planes(patient, p, muscle, cage)
+    thorax = meet(cage + 1.0, lung_shape.apex_depth(patient, p) + 3, 4)
     rib, cartilage = skeleton.ribs(patient, p, cage)
     spine = skeleton.spine(patient, grid)
     girdle = skeleton.girdle(patient, grid, cage)
@@ -79,9 +79,10 @@ def build(patient: Patient, grid: Lattice) -> Anatomy:
     bone_age = spec.rng("bone").uniform(0.75, 1.15)
     cancellous = 190 * bone_age
     parts = [
+        Part("sheet", torso.sheet(patient, p, body), -760),
         Part("body", body, 5, -103, 1.8),
         Part("muscle", muscle, blood["muscle"] * 0.4 + 28),
-        Part("fat planes", planes, -70),
+        Part("fat planes", planes, -55),
         Part("thorax", thorax, -88),
         Part("cartilage", cartilage, 95),
         Part("ribs", rib, 480 * bone_age, 190 * bone_age, 1.3),

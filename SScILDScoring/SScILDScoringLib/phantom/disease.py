@@ -44,13 +44,21 @@ class DiseaseMap:
             for s, share in zip(scores, (self.spec.ground_glass, self.spec.reticulation), strict=True)
         )
 
-    def depths(self, p: Points, pleura: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Fields of ground glass and reticulation, positive inside, 0.5 well inside; None for an absent pattern."""
-        scores = self._fields(p, pleura)
-        return tuple(
-            None if np.isinf(t) else (s - np.float32(t)) * np.float32(1.6)
-            for s, t in zip(scores, self._thresholds, strict=True)
-        )
+    def depths(self, p: Points, pleura: np.ndarray, lungs: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Fields of ground glass and reticulation: positive inside, 0.5 well inside; None for an absent pattern.
+
+        ``lungs`` is the depth inside the lungs; away from them the fields are only negative.
+        """
+        where = np.nonzero(lungs > -4)
+        scores = self._fields(Points(p.x[where], p.y[where], p.z[where]), pleura[where])
+        fields = []
+        for score, threshold in zip(scores, self._thresholds, strict=True):
+            field = None
+            if not np.isinf(threshold):
+                field = np.full(lungs.shape, -2, np.float32)
+                field[where] = (score - np.float32(threshold)) * np.float32(1.6)
+            fields.append(field)
+        return tuple(fields)
 
 
 class DiseaseTexture:
@@ -66,11 +74,11 @@ class DiseaseTexture:
     def __init__(self, severity: float, rng: np.random.Generator) -> None:
         self.haze_hu = float(rng.uniform(0.8, 1.2) * (110 + 230 * severity))
         self.line_hu = float(rng.uniform(-420, -260) + 330 * severity)
-        self.line_mm = float(rng.uniform(0.8, 1.15) * (0.9 + 0.9 * severity))
+        self.line_mm = float(rng.uniform(0.85, 1.15) * (0.65 + 0.45 * severity))
         self.honeycomb = max(0.0, (severity - 0.6) / 0.4)
         self.ret_haze_hu = float(rng.uniform(0, 0.35) * self.haze_hu)
-        self.fine_mm = float(rng.uniform(3.6, 5.5))
-        self.coarse_mm = float(rng.uniform(9, 13))
+        self.fine_mm = float(rng.uniform(5.0, 7.0) * (1 + 0.3 * severity))
+        self.coarse_mm = float(rng.uniform(12, 18))
         # The foam block has 8 lattice steps a cell.
         self._fine = Placement(rng, self.fine_mm / 8)
         self._coarse = Placement(rng, self.coarse_mm / 8)
@@ -95,7 +103,7 @@ class DiseaseTexture:
         fine = self._fine.lattice(x, y, z)
         hue = sample_nearest(hue_block, fine)
         comb = np.float32(self.honeycomb) * np.clip((16 - pleura) * np.float32(1 / 6), 0, 1) * (hue > 0.25)
-        half = np.float32(self.line_mm / 2) * (1 + np.float32(0.25) * bend + comb * np.float32(0.5))
+        half = np.float32(self.line_mm / 2) * (1 + np.float32(0.25) * bend + comb * np.float32(0.35))
         edge = np.float32(max(0.7, voxel_mm))
         fill = _line(sample(wall_block, fine) * np.float32(self.fine_mm), half * np.float32(0.8), edge)
         # Lines within the lobule fade in places; the walls of honeycomb cells do not.

@@ -96,13 +96,26 @@ class Lattice:
         return tuple(slice(int(first[a]), int(last[a]) + 1) for a in (2, 1, 0))
 
 
-def linear_weights(count: int, nodes: int) -> np.ndarray:
-    """Weights ``(count, nodes)`` float32 that interpolate ``nodes`` values, spread from the first to the last of
-    ``count`` positions, linearly to all of them."""
-    if nodes == count:
-        return np.eye(count, dtype=np.float32)
-    at = np.linspace(0, nodes - 1, count)
-    return np.clip(1 - np.abs(at[:, None] - np.arange(nodes)), 0, None).astype(np.float32)
+@dataclass(frozen=True)
+class Steps:
+    """How ``count`` positions lie between ``nodes`` that are spread evenly from the first position to the last.
+
+    Position ``n`` has the value ``node[low[n]] * (1 - share[n]) + node[high[n]] * share[n]``.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    share: np.ndarray
+
+    @classmethod
+    def between(cls, nodes: int, count: int) -> Steps:
+        """The steps from ``nodes`` to ``count`` positions."""
+        at = np.arange(count) * ((nodes - 1) / (count - 1))
+        low = np.minimum(at.astype(np.intp), nodes - 1)
+        return cls(low, np.minimum(low + 1, nodes - 1), (at - low).astype(np.float32))
+
+    def __getitem__(self, part: slice) -> Steps:
+        return Steps(self.low[part], self.high[part], self.share[part])
 
 
 class ScanGrid(Lattice):
@@ -143,38 +156,45 @@ class ScanGrid(Lattice):
         return count if step > 1.6 else min(count, int(np.ceil((count - 1) * step / FIELD_STEP_MM)) + 1)
 
     @cached_property
-    def _weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return tuple(linear_weights(n, m) for n, m in zip(self.shape, self.field_grid.shape, strict=True))
+    def _steps(self) -> tuple[Steps, Steps, Steps]:
+        return tuple(Steps.between(m, n) for n, m in zip(self.shape, self.field_grid.shape, strict=True))
 
-    def z_nodes(self, k: int) -> np.ndarray:
-        """The field planes between which slice ``k`` lies (one or two)."""
-        return np.flatnonzero(self._weights[0][k] > 0)
+    def z_nodes(self, k: int) -> tuple[int, int]:
+        """The field planes between which slice ``k`` lies (twice the same when it lies on one)."""
+        steps = self._steps[0]
+        low = int(steps.low[k])
+        return low, int(steps.high[k]) if steps.share[k] > 1e-6 else low
 
     def field_plane(self, values: np.ndarray, k: int) -> np.ndarray:
         """Field-grid ``values`` interpolated along z to slice ``k``: ``(ny, nx)`` of the field grid."""
-        nodes = self.z_nodes(k)
-        if len(nodes) == 1:
-            return values[nodes[0]]
-        weights = self._weights[0][k]
-        return values[nodes[0]] * weights[nodes[0]] + values[nodes[1]] * weights[nodes[1]]
+        low, high = self.z_nodes(k)
+        if low == high:
+            return values[low]
+        share = self._steps[0].share[k]
+        return values[low] * (1 - share) + values[high] * share
 
     def spread(self, plane: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """A field plane interpolated to the voxels in ``rows`` and ``columns`` of a slice."""
-        wy, wx = self._weights[1], self._weights[2]
-        if wy.shape[0] == wy.shape[1]:
+        """A field plane interpolated to the voxels in ``rows`` and ``columns`` of a slice.
+
+        By hand rather than by matrices: the slices are drawn in threads, and a threaded matrix product inside
+        them makes the processors wait for each other.
+        """
+        if plane.shape == self.shape[1:]:
             return plane[rows, columns]
-        wy, wx = wy[rows], wx[columns]
-        y0, y1 = _support(wy)
-        x0, x1 = _support(wx)
-        return (wy[:, y0:y1] @ plane[y0:y1, x0:x1]) @ wx[:, x0:x1].T
+        y, x = self._steps[1][rows], self._steps[2][columns]
+        first, last = x.low[0], x.high[-1] + 1
+        plane = plane[:, first:last]
+        lower = plane[y.low]
+        lower += (plane[y.high] - lower) * y.share[:, None]
+        near = lower.take(x.low - first, axis=1)
+        far = lower.take(x.high - first, axis=1)
+        far -= near
+        far *= x.share
+        near += far
+        return near
 
     def voxel_span(self, axis: int, first: int, last: int) -> slice:
         """Voxels along ``axis`` (0 z, 1 y, 2 x) that the field nodes ``first`` to ``last`` (inclusive) influence."""
         n, m = self.shape[axis], self.field_grid.shape[axis]
         ratio = (n - 1) / (m - 1)
         return slice(max(0, int(np.floor((first - 1) * ratio))), min(n, int(np.ceil((last + 1) * ratio)) + 1))
-
-
-def _support(weights: np.ndarray) -> tuple[int, int]:
-    used = np.flatnonzero(weights.any(axis=0))
-    return int(used[0]), int(used[-1]) + 1

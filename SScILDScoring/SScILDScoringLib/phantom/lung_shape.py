@@ -22,7 +22,7 @@ def diaphragm_height(patient: Patient, p: Points) -> np.ndarray:
     front, back = float(patient.cage_front(patient.right_dome - 35)), float(patient.cage_back(patient.right_dome - 35))
     peak_x = 0.5 * width
     peak_y = front + 0.46 * (back - front)
-    left = p.x > 0
+    left = np.clip(np.float32(0.5) + p.x * np.float32(1 / 50), 0, 1)
     beside = np.abs(p.x) - np.float32(peak_x)
     lateral = beside > 0
     u = beside * np.where(lateral, np.float32(1 / (width - peak_x)), np.float32(1 / (peak_x + 12)))
@@ -31,12 +31,12 @@ def diaphragm_height(patient: Patient, p: Points) -> np.ndarray:
     v = v * np.where(behind, np.float32(1 / (back - peak_y)), np.float32(1 / (peak_y - front)))
     uu, vv = u * u, v * v
     r2 = uu + vv
-    recess = spec.recess_mm * np.where(left, np.float32(1 - 0.006 * spec.left_dome_mm), np.float32(1))
+    recess = np.float32(spec.recess_mm) * (1 - left * np.float32(0.006 * spec.left_dome_mm))
     drop_u = np.where(lateral, np.float32(0.74), np.float32(0.3))
     drop_v = np.where(behind, np.float32(1.0), np.float32(0.42))
     drop = recess * (drop_u * uu + drop_v * vv) / (r2 + np.float32(1e-4))
     shape = 0.42 * r2 + 0.58 * (1 - np.sqrt(np.clip(1 - r2, 0, None)))
-    top = np.where(left, np.float32(patient.left_dome), np.float32(patient.right_dome))
+    top = np.float32(patient.right_dome) + left * np.float32(patient.left_dome - patient.right_dome)
     return top - drop * np.minimum(shape, 1.25)
 
 
@@ -54,7 +54,9 @@ def apex_depth(patient: Patient, p: Points) -> np.ndarray:
     side = np.abs(p.x) - np.float32(44 * patient.spec.width)
     v = p.y - np.float32(patient.spine_y(patient.apex - 10) + 14)
     lower = np.float32(abs(patient.apex_difference)) * ((p.x > 0) == (patient.apex_difference > 0))
-    return (np.float32(patient.apex) - lower - p.z - (side * side + v * v) * spread) * np.float32(0.8)
+    # The dome shapes the uppermost four centimetres only; below, the ribs bound the lung.
+    fall = 42 * (1 - np.exp(-(side * side + v * v) * (spread / 42)))
+    return (np.float32(patient.apex) - lower - p.z - fall) * np.float32(0.8)
 
 
 def fissures(patient: Patient, p: Points) -> np.ndarray:

@@ -20,24 +20,27 @@ def airway_lumen(patient: Patient, grid: Lattice) -> np.ndarray:
 def heart_parts(patient: Patient) -> dict[str, list]:
     """Ellipsoids ``(centre, radii, axes)`` of the heart: ``right`` and ``left`` blood and the whole muscle."""
     spec, m = patient.spec, patient.mediastinal
-    top = patient.l3 + 12
-    floor = min(patient.right_dome, patient.left_dome) - 12.0
-    height = float(np.clip((top - floor) / 2, 30, 56))
-    middle = top - height
-    h = spec.heart
+    h, w = spec.heart, patient.wobble
+    # The heart hangs from the level of the atria and rests on the diaphragm.
+    top = patient.l3 + 16
+    floor = min(patient.right_dome, patient.left_dome) - 20.0
+    height = float(np.clip((top - floor) / 2, 34, 58))
+    middle = floor + height
     front = float(patient.cage_front(middle))
-    y = float(np.clip(front + 8 + 46 * h, -52, -30))
-    turn = rotation((0, 0, patient.heart_axis_deg)) @ rotation((0, 24, 0))
-    turn_left = rotation((0, 0, patient.heart_axis_deg * -1)) @ rotation((0, 26, 0))
-    del turn
-    whole = [((14 * m, y, middle), (60 * h * m, 45 * h, height + 2), turn_left)]
+    y = float(np.clip(front + 8 + 44 * h, -54, -26))
+    long_axis = rotation((0, 0, -patient.heart_axis_deg)) @ rotation((0, 18 + 5 * w[2], 0))
+    whole = [
+        ((28 * m, y - 2, middle - 4), (70 * h * m, 44 * h, height), long_axis),
+        ((-16 * m, y + 8, middle), (34 * h * m, 38 * h, height * 0.92), np.eye(3)),
+        ((22 * m, y + 14, (middle + patient.l3) / 2), (44 * h * m, 34 * h, height * 0.75), np.eye(3)),
+    ]
     left = [
-        ((40 * m, y - 6, middle - 6), (31 * h * m, 18 * h, height * 0.55), turn_left),  # left ventricle
+        ((48 * m, y - 4, middle - 6), (33 * h * m, 20 * h, height * 0.52), long_axis),  # left ventricle
         ((5 * m, 1, patient.l3), (31 * m * h, 15 * h, 17 * h), np.eye(3)),  # left atrium
     ]
     right = [
-        ((-27 * m, y + 8, middle + 2), (21 * h * m, 24 * h, height * 0.66), np.eye(3)),  # right atrium
-        ((6 * m, y - 22, middle - 6), (33 * h * m, 17 * h, height * 0.62), turn_left),  # right ventricle
+        ((-27 * m, y + 6, middle), (20 * h * m, 25 * h, height * 0.62), np.eye(3)),  # right atrium
+        ((10 * m, y - 22, middle - 8), (36 * h * m, 16 * h, height * 0.58), long_axis),  # right ventricle
     ]
     return {"whole": whole, "left": left, "right": right}
 
@@ -49,7 +52,7 @@ def soft_organs(patient: Patient, grid: Lattice) -> dict[str, np.ndarray]:
     fields = {name: empty(grid) for name in ("muscle", "left", "right", "cava")}
     for name, part in (("muscle", "whole"), ("left", "left"), ("right", "right")):
         for centre, radii, axes in heart[part]:
-            put_ellipsoid(fields[name], grid, centre, radii, axes, round_mm=6)
+            put_ellipsoid(fields[name], grid, centre, radii, axes, round_mm=10 if name == "muscle" else 4)
     for name, courses in (
         ("left", patient.arteries),
         ("left", patient.pulmonary_veins),
@@ -75,12 +78,16 @@ def mediastinum(patient: Patient, grid: Lattice, organs: dict[str, np.ndarray], 
     """Depth inside everything between the lungs: organs with the fat around them, the spine, and the thin plate of
     fat that parts the two lungs in front and behind."""
     p, spec, m = grid.points, patient.spec, patient.mediastinal
-    inside = organs["muscle"] + 3
+    inside = organs["muscle"] + 2.5
     for name in ("left", "right", "cava"):
-        inside = join(inside, organs[name] + 2, 10)
-    inside = join(inside, airways + 3.0, 8)
+        inside = join(inside, organs[name] + 1.2, 9)
+    inside = join(inside, airways + 2.5, 8)
+    fat = empty(grid)
+    top, bottom = patient.l1 + 4, patient.l3 - 4
+    put_ellipsoid(fat, grid, (3, -33, (top + bottom) / 2), (29 * m, 24, (top - bottom) / 2 + 6))
+    inside = join(inside, fat, 8)
     heights = np.array(
-        [patient.apex + 40, patient.apex, patient.l1 + 18, patient.l1 - 8, patient.l3, patient.right_dome, -400]
+        [patient.apex + 40, patient.apex, patient.l1 + 12, patient.l1 - 8, patient.l3, patient.right_dome, -400]
     )
     # In front of the great vessels: a broad sheet at the top of the chest, hardly anything at the carina.
     front = p.profile(heights, np.array([40, 34, 24, 9, 3.5, 9, 16]) * m)
@@ -92,7 +99,7 @@ def mediastinum(patient: Patient, grid: Lattice, organs: dict[str, np.ndarray], 
     # The vertebral body, widening to the heads of the ribs behind it.
     bone = (
         np.float32(19) * np.float32(0.6 + 0.4 * spec.width)
-        + np.clip(behind - 4, 0, 40) * np.float32(0.28)
+        + np.clip(behind - 2, 0, 30) * np.float32(0.45)
         - np.abs(p.x)
     )
     bone = np.minimum(bone, behind + 17)

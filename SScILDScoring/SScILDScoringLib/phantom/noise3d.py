@@ -19,7 +19,7 @@ def band_block(low: float = 5.0, high: float = 10.0) -> np.ndarray:
     f = np.fft.fftfreq(BLOCK)
     radius = np.sqrt(f[:, None, None] ** 2 + f[None, :, None] ** 2 + np.fft.rfftfreq(BLOCK)[None, None, :] ** 2)
     gain = np.exp(-((radius * low) ** 2)) - np.exp(-((radius * high) ** 2))
-    block = np.fft.irfftn(white * gain, (BLOCK,) * 3).astype(np.float32)
+    block = np.fft.irfftn(white * gain, (BLOCK,) * 3, (0, 1, 2)).astype(np.float32)
     block /= block.std()
     block.flags.writeable = False
     return block
@@ -29,7 +29,7 @@ def band_block(low: float = 5.0, high: float = 10.0) -> np.ndarray:
 def cell_block(cell: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Periodic foam: ``(wall, hue)``, each ``(64, 64, 64)`` float32.
 
-    ``wall`` is about the distance to the nearest wall between two cells, in units of the mean cell size; ``hue`` is
+    ``wall`` is the distance to the nearest wall between two cells, in units of the mean cell size; ``hue`` is
     a random number of the cell, 0..1. Cells are the Voronoi cells of one jittered point per ``cell`` lattice steps.
     """
     n = BLOCK // cell
@@ -38,21 +38,28 @@ def cell_block(cell: int = 8) -> tuple[np.ndarray, np.ndarray]:
     hues = rng.uniform(0, 1, (n, n, n)).astype(np.float32)
     at = (np.arange(BLOCK, dtype=np.float32) + 0.5) / cell
     home = at.astype(int)
+    shapes = ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
     nearest = np.full((BLOCK,) * 3, 9, np.float32)
-    second = nearest.copy()
     hue = np.zeros_like(nearest)
-    for step in np.ndindex(3, 3, 3):
-        cz, cy, cx = (home + s - 1 for s in step)
-        picked = seeds[np.ix_(cz % n, cy % n, cx % n)]
-        square = np.zeros_like(nearest)
-        for axis, (cells, shape) in enumerate(((cz, (-1, 1, 1)), (cy, (1, -1, 1)), (cx, (1, 1, -1)))):
-            square += (picked[..., axis] + cells.reshape(shape) - at.reshape(shape)) ** 2
-        distance = np.sqrt(square)
-        closer = distance < nearest
-        second = np.where(closer, nearest, np.minimum(second, distance))
-        hue = np.where(closer, hues[np.ix_(cz % n, cy % n, cx % n)], hue)
-        nearest = np.minimum(nearest, distance)
-    wall = (second - nearest) / 2
+    home_seed = [np.zeros_like(nearest) for _ in range(3)]
+    wall = nearest.copy()
+    for looking_for_walls in (False, True):
+        for step in np.ndindex(3, 3, 3):
+            cells = [home + s - 1 for s in step]
+            wrapped = np.ix_(*(c % n for c in cells))
+            seed = [seeds[..., a][wrapped] + c.reshape(s) for a, (c, s) in enumerate(zip(cells, shapes, strict=True))]
+            square = sum((seed[a] - at.reshape(shapes[a])) ** 2 for a in range(3))
+            if looking_for_walls:
+                # Distance to the plane halfway between this point and the nearest one.
+                apart = np.sqrt(sum((seed[a] - home_seed[a]) ** 2 for a in range(3)))
+                other = apart > 1e-3
+                plane = (square - nearest) / (2 * np.where(other, apart, 1))
+                wall = np.where(other, np.minimum(wall, plane), wall)
+            else:
+                closer = square < nearest
+                hue = np.where(closer, hues[wrapped], hue)
+                home_seed = [np.where(closer, seed[a], home_seed[a]) for a in range(3)]
+                nearest = np.minimum(nearest, square)
     for block in (wall, hue):
         block.flags.writeable = False
     return wall, hue

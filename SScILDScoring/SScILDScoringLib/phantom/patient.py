@@ -61,6 +61,9 @@ class Patient:
         self.spine_shift = float(rng.uniform(-6, 12))
         self.apex_difference = float(rng.uniform(-9, 9))
         self.base_difference = float(rng.uniform(-8, 8))
+        self.trachea_slope = float(rng.uniform(0.02, 0.3))
+        self.pressed_mm = float(rng.uniform(2, 12))
+        self.dent_mm = float(rng.uniform(20, 30))
         self.squareness = float(rng.uniform(0.25, 0.6))
         self.heart_axis_deg = float(rng.uniform(28, 55))
         self.wobble = rng.normal(0, 1, 40)
@@ -152,6 +155,8 @@ class Patient:
         half_width = np.array(_BODY_HALF_WIDTH) * (0.15 + 0.85 * spec.width) + extra * (1.1 - 0.7 * neck)
         belly = np.clip((-z - 60) / 150, 0, 1)
         front = np.array(_BODY_FRONT) * spec.depth - extra * (0.75 + 0.9 * belly)
+        # The windpipe lies well under the skin of the neck.
+        front = np.where(z > self.apex / 2, np.minimum(front, self.trachea_y(z) - self.lean(z) - 26), front)
         back = np.array(_BODY_BACK) * spec.depth + self.spine_shift + extra * 0.6
         lean = self.lean(z)
         return {"half_width": half_width, "centre": (front + back) / 2 + lean, "half_depth": (back - front) / 2}
@@ -160,7 +165,7 @@ class Patient:
 
     def trachea_y(self, z):
         """y of the trachea's centre at height ``z`` (it runs backwards on its way down)."""
-        return -0.27 * np.clip(z, 0, None) * (1 - 0.1 * self.wobble[0]) + self.lean(z) * 0.6
+        return -self.trachea_slope * np.clip(z, 0, None) + self.lean(z) * 0.6
 
     @cached_property
     def airways(self) -> dict[str, Course]:
@@ -235,8 +240,8 @@ class Patient:
         m, h = self.mediastinal, self.spec.heart
         return {
             "trunk": Course.through([(14 * m, -58, self.l3 - 4), (20 * m, -46, self.l3 / 2 - 4), (19 * m, -32, -14)], [13 * h, 13 * h, 12.5]),
-            "left": Course.through([(19 * m, -32, -14), (30 * m, -14, -8), (43 * m, 2, -9), (48 * m, 14, -24), (50 * m, 18, -44)], [11, 10.5, 9.5, 8, 6]),
-            "right": Course.through([(19 * m, -32, -14), (0, -23, -19), (-22 * m, -16, -21), (-40 * m, -8, -22), (-45 * m, 2, -40)], [11, 10.5, 10, 8.5, 6.5]),
+            "left": Course.through([(19 * m, -32, -14), (30 * m, -14, -8), (40 * m, 2, -9), (45 * m, 12, -20), (46 * m, 15, -30)], [11, 10.5, 9, 7.5, 6]),
+            "right": Course.through([(19 * m, -32, -14), (0, -23, -19), (-22 * m, -16, -21), (-37 * m, -9, -23), (-41 * m, -2, -33)], [11, 10.5, 9.5, 8, 6]),
             "right_upper": Course.through([(-32 * m, -14, -20), (-44 * m, -16, -8)], [6.5, 5]),
         }  # fmt: skip
 
@@ -245,10 +250,10 @@ class Patient:
         """The four veins; their mouths lie around L3."""
         m, z = self.mediastinal, self.l3
         return {
-            "right_upper": Course.through([(-14, 2, z), (-30 * m, -6, z + 3), (-46 * m, -16, z + 13)], [8, 7, 5.5]),
-            "right_lower": Course.through([(-14, 4, z), (-32 * m, 12, z - 5), (-48 * m, 20, z - 12)], [8, 6.5, 5.5]),
-            "left_upper": Course.through([(22, 0, z), (36 * m, -10, z + 4), (47 * m, -22, z + 16)], [8, 7, 5.5]),
-            "left_lower": Course.through([(22, 4, z), (36 * m, 13, z - 3), (50 * m, 22, z - 9)], [8, 6.5, 5.5]),
+            "right_upper": Course.through([(-14, 2, z), (-30 * m, -6, z + 3), (-41 * m, -13, z + 10)], [8, 6.5, 4.5]),
+            "right_lower": Course.through([(-14, 4, z), (-32 * m, 12, z - 5), (-41 * m, 17, z - 9)], [8, 6.5, 4.5]),
+            "left_upper": Course.through([(22, 0, z), (36 * m, -10, z + 4), (43 * m, -17, z + 11)], [8, 6.5, 4.5]),
+            "left_lower": Course.through([(22, 4, z), (36 * m, 13, z - 3), (44 * m, 18, z - 6)], [8, 6.5, 4.5]),
         }
 
     def points_of(self, courses: dict[str, Course]):
@@ -264,6 +269,9 @@ def cage_depth(patient: Patient, p: Points, outward_mm: float = 0.0) -> np.ndarr
     half_depth = p.profile(heights, table["half_depth"] + outward_mm)
     u = p.x / half_width
     v = (p.y - p.profile(heights, table["centre"])) / half_depth
+    # The spine dents the cage from behind: the ribs swing back on both sides of it before they turn to the front.
+    dent = np.exp(p.x * p.x * np.float32(-1 / (34 * patient.mediastinal) ** 2))
+    v = v + dent * np.clip(v, 0, 1) * (np.float32(patient.dent_mm) / half_depth)
     uu, vv = np.minimum(u * u, 3.0), np.minimum(v * v, 3.0)
     size = (half_width * uu + half_depth * vv) / (uu + vv + np.float32(1e-4))
     return (1 - np.sqrt(np.maximum(uu + vv - np.float32(patient.squareness * 0.5) * uu * vv, 0))) * size

@@ -78,7 +78,7 @@ def make_phantom(spec: PhantomSpec, progress: Progress = silent) -> Phantom:
     anatomy = build(patient, grid.field_grid)
     gg_field, ret_field = None, None
     if disease is not None:
-        gg_field, ret_field = disease.depths(grid.field_grid.points, anatomy.pleura)
+        gg_field, ret_field = disease.depths(grid.field_grid.points, anatomy.pleura, anatomy.lungs)
     progress("phantom", 0.15, "Growing vessels and bronchi")
     vessels, walls, lumina = _trees(patient, survey, grid)
     renderer = Renderer(patient, grid, anatomy, gg_field, ret_field, vessels, walls, lumina)
@@ -162,11 +162,11 @@ def _trees(patient: Patient, survey: Survey, grid: ScanGrid):
         own = points[points[:, 0] * side > 0]
         if len(own) < 64:
             continue
-        for root, share in ((pulmonary[name].points[-4], 0.5), (_middle(veins, name), 0.45)):
-            targets = own[rng.random(len(own)) < share * 1000 / len(own)]
-            vessels.append(grow(root, targets, 0.36, 6.5, rng))
-        targets = own[rng.random(len(own)) < 70 / len(own)]
-        bronchi.append(grow(airways[name].points[-1], targets, 0.75, 3.6, rng))
+        for root, share in ((pulmonary[name].points[-1], 0.5), (_middle(veins, name), 0.45)):
+            targets = own[rng.random(len(own)) < share * 2600 / len(own)]
+            vessels.append(grow(root, targets, 0.46, 6.0, rng))
+        targets = own[rng.random(len(own)) < 40 / len(own)]
+        bronchi.append(grow(airways[name].points[-1], targets, 0.9, 3.6, rng))
     volume_shape = grid.shape
     vessel_volume = np.zeros(volume_shape, np.uint8)
     walls, lumina = np.zeros(volume_shape, np.uint8), np.zeros(volume_shape, np.uint8)
@@ -177,7 +177,7 @@ def _trees(patient: Patient, survey: Survey, grid: ScanGrid):
         tree = Segments.joined(vessels).thicker_than(0.13 * blur)
         paint(vessel_volume, *affine, tree, blur)
         airway = Segments.joined(bronchi).thicker_than(max(0.8, 0.35 * blur))
-        paint(walls, *affine, airway, blur, grow_mm=0.7)
+        paint(walls, *affine, airway, blur, grow_mm=0.55)
         paint(lumina, *affine, airway, blur)
     return vessel_volume, walls, lumina
 

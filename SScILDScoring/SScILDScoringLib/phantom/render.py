@@ -66,10 +66,16 @@ class Renderer:
         """The edge of a solid is as wide as the blur in plane, and as the surface moves within a slice's thickness."""
         grid = self.grid
         per_slice = np.float32(grid.step_mm[2] / grid.field_grid.step_mm[2])
-        width2 = np.full(depth.shape, self.edge_mm**2, np.float32)
-        change = (depth[2:] - depth[:-2]) * (np.float32(0.5) * per_slice)
-        width2[1:-1] += np.minimum(change * change, np.float32((0.8 * grid.step_mm[2]) ** 2))
-        ratio = np.maximum(depth / np.sqrt(width2), np.float32(-6))
+        ratio = np.full(depth.shape, -6, np.float32)
+        near = _box(depth > -2.2 * max(self.edge_mm, 0.8 * float(grid.step_mm[2])))
+        if near is not None:
+            part = depth[near]
+            change = np.zeros_like(part)
+            change[1:-1] = (part[2:] - part[:-2]) * (np.float32(0.5) * per_slice)
+            change *= change
+            np.minimum(change, np.float32((0.8 * grid.step_mm[2]) ** 2), out=change)
+            change += np.float32(self.edge_mm**2)
+            ratio[near] = np.maximum(part / np.sqrt(change), np.float32(-6))
         return Layer(name, ratio, hu, inner_hu, rim_mm / self.edge_mm, [_bounds(plane) for plane in ratio])
 
     def _table_fill(self) -> np.ndarray:
@@ -175,7 +181,7 @@ class Renderer:
         lung += sample_nearest(band_block(), self._clouds.lattice(x, y, z)) * np.float32(7)
         sheet = self._spread(self.fissures, k, box).ravel()[flat]
         lung += np.clip(np.float32(0.5) + sheet / np.float32(self.edge_mm), 0, 1) * np.float32(
-            240 * min(1, 0.9 / self.voxel_mm)
+            130 * min(1, 0.9 / self.voxel_mm)
         )
         inside = ratio > 0
         if self.walls is not None:
@@ -219,6 +225,17 @@ class Renderer:
             else:
                 lung[ill] = self.disease.reticulation(lung[ill], alpha, *at, pleura[ill], self.voxel_mm)
         return lung
+
+
+def _box(near: np.ndarray) -> tuple[slice, slice, slice] | None:
+    """The smallest box around the true points of ``near (z, y, x)``, or None."""
+    spans = []
+    for axes in ((1, 2), (0, 2), (0, 1)):
+        used = np.flatnonzero(near.any(axes))
+        if not len(used):
+            return None
+        spans.append(slice(max(int(used[0]) - 1, 0), int(used[-1]) + 2))
+    return tuple(spans)
 
 
 def _bounds(plane: np.ndarray) -> tuple[int, int, int, int] | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .grid import Lattice, Points
 
-FAR = np.float32(-12.0)
+FAR = np.float32(-14.0)
 """The depth that stands for "well outside": solids are evaluated only where they come closer than this."""
 
 
@@ -22,7 +22,10 @@ def join(a: np.ndarray, b: np.ndarray, round_mm: float = 0.0) -> np.ndarray:
     if round_mm <= 0:
         return np.maximum(a, b)
     bridge = np.clip(1 - np.abs(a - b) / np.float32(round_mm), 0, None)
-    return np.maximum(a, b) + bridge * bridge * np.float32(round_mm / 4)
+    top = np.maximum(a, b)
+    # No fillet out where the fields only say "far away".
+    bridge *= bridge * np.clip((top + 11) * np.float32(1 / 4), 0, 1)
+    return top + bridge * np.float32(round_mm / 4)
 
 
 def meet(a: np.ndarray, b: np.ndarray, round_mm: float = 0.0) -> np.ndarray:
@@ -47,7 +50,7 @@ def put_ellipsoid(
     axes: np.ndarray | None = None,
     round_mm: float = 0.0,
 ) -> None:
-    """Joins an ellipsoid to ``field`` in place; ``axes`` are its 3x3 directions (columns), those of the patient if None."""
+    """Joins an ellipsoid to ``field`` in place; ``axes``: its 3x3 directions (columns), the patient's if None."""
     centre, radii = np.asarray(centre, float), np.asarray(radii, float)
     axes = np.eye(3) if axes is None else np.asarray(axes, float)
     reach = np.sqrt(((axes * (radii - FAR)) ** 2).sum(axis=1))

@@ -31,10 +31,12 @@ def ribs(patient: Patient, p: Points, cage_outer: np.ndarray) -> tuple[np.ndarra
     centre = p.profile(heights, table["centre"])
     half_depth = p.profile(heights, table["half_depth"])
     # 0 at the spine, 1 at the breastbone.
-    phase = np.clip(0.5 - 0.5 * (p.y - centre) / half_depth, 0, 1)
+    front = np.clip(0.5 - 0.5 * (p.y - centre) / half_depth, 0, 1)
+    # Behind, where they run sideways, the ribs already go down.
+    phase = 0.72 * front + 0.28 * np.minimum(np.abs(p.x) / p.profile(heights, table["half_width"]), 1)
     drop = p.profile(heights, np.interp(heights, (patient.bottom, 0, patient.apex), (95, 66, 22)) * patient.spec.depth)
     # The front ends of the lower ribs turn up again towards the breastbone.
-    rise = np.clip(phase - np.float32(0.78), 0, None) * p.profile(
+    rise = np.clip(front - np.float32(0.78), 0, None) * p.profile(
         heights, np.interp(heights, (patient.bottom, -30, patient.apex), (190, 90, 0))
     )
     slanted = (p.z + drop * phase - rise) / np.float32(pitch) + np.float32(0.13 * patient.wobble[20])
@@ -49,7 +51,7 @@ def ribs(patient: Patient, p: Points, cage_outer: np.ndarray) -> tuple[np.ndarra
     depth = meet(depth, np.minimum(p.z + drop * phase * 0.6 - np.float32(lowest), np.float32(top) - p.z))
     # Floating ribs have no front part.
     depth = meet(depth, (p.z + 260 * (0.62 - phase) - np.float32(patient.bottom + 10)) * 0.5)
-    cartilage = phase > np.float32(0.86) - 0.05 * np.clip(-p.z / 100, 0, 2)
+    cartilage = front > np.float32(0.86) - 0.05 * np.clip(-p.z / 100, 0, 2)
     return np.where(cartilage, FAR, depth), np.where(cartilage, depth, FAR)
 
 

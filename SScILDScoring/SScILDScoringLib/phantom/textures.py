@@ -9,7 +9,7 @@ from .noise3d import Placement, band_block, sample, sample_nearest
 from .scanner import NoiseModel
 from .trees import Segments, paint
 
-VESSELS_PER_CM2 = 3.2
+VESSELS_PER_CM2 = 1.1
 """Vessel sections seen per square centimetre of a healthy slice, most of them under a millimetre wide."""
 
 
@@ -98,7 +98,7 @@ def _vessel_fill(rows: int, columns: int, rng: np.random.Generator, spacing_mm: 
     direction = rng.normal(0, 1, (count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True) + 1e-9
     half = rng.uniform(2, 9, (count, 1))
-    radius = np.minimum(0.3 + rng.gamma(1.3, 0.22, count), 1.7)
+    radius = np.minimum(0.3 + rng.gamma(1.2, 0.17, count), 1.6)
     tree = Segments(middle - half * direction, middle + half * direction, radius, radius * 0.8)
     volume = np.zeros((1, rows, columns), np.uint8)
     patient_from_index = np.diag([spacing_mm, spacing_mm, 1.0, 1.0])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .grid import Lattice, Points
+from .noise3d import Placement, band_block, sample
 from .patient import Patient
-from .shapes import join, meet, put_ellipsoid, put_tube
+from .shapes import FAR, meet, put_ellipsoid, put_tube
 
 MUSCLE_WALL_MM = 9.0
 
@@ -46,9 +47,11 @@ def body(patient: Patient, grid: Lattice) -> np.ndarray:
             z = -42 * spec.apex_mm / 85
             front = float(np.interp(-z, -heights, table["centre"] - table["half_depth"]))
             put_ellipsoid(
-                depth, grid, (side * 78 * spec.width, front + 14, z), (62, 14 + spec.breast_mm, 58), round_mm=22
+                depth, grid, (side * 80 * spec.width, front + 22, z), (74, 22 + spec.breast_mm, 80), round_mm=30
             )
-    return depth
+    # The back is pressed flat by the table.
+    flat = float(np.max((table["centre"] + table["half_depth"])[4:14])) - patient.pressed_mm
+    return meet(depth, np.float32(flat) - p.y, 24)
 
 
 def chest_muscle(patient: Patient, p: Points, body_depth: np.ndarray, cage_outer: np.ndarray) -> np.ndarray:
@@ -70,8 +73,25 @@ def chest_muscle(patient: Patient, p: Points, body_depth: np.ndarray, cage_outer
     return meet(body_depth - fat, cage_outer + wall + back, 6)
 
 
-def fat_planes(depth: np.ndarray, cage_outer: np.ndarray, p: Points) -> np.ndarray:
-    """Depth inside the thin layers of fat between the muscles: under the shoulder blade and the pectoral muscle."""
-    layer = 1.6 - np.abs(cage_outer + 13 + 3 * np.sin(p.z * np.float32(0.06)))
-    outer = 1.8 - np.abs(cage_outer + 31 + 5 * np.sin(p.y * np.float32(0.05) + p.z * np.float32(0.035)))
-    return meet(join(layer, outer), depth)
+def fat_planes(patient: Patient, p: Points, muscle: np.ndarray, cage_outer: np.ndarray) -> np.ndarray:
+    """Depth inside the thin layers of fat between the muscles outside the ribs.
+
+    They are the sheets where smooth noise with waves of a few centimetres changes its sign.
+    """
+    rng = patient.spec.rng("muscle")
+    within = np.minimum(muscle - 1, -11 - cage_outer)
+    where = np.nonzero(within > -4)
+    # Distance to the sheet: the noise over its typical slope (2 pi / wavelength).
+    noise = sample(band_block(), Placement(rng, 10.0).lattice(p.x[where], p.y[where], p.z[where]))
+    depth = np.full(muscle.shape, FAR, np.float32)
+    depth[where] = np.minimum(1.7 - np.abs(noise) * np.float32(11), within[where])
+    return depth
+
+
+def sheet(patient: Patient, p: Points, body_depth: np.ndarray) -> np.ndarray:
+    """Depth inside a thin cloth over the patient's front, a few millimetres off the skin."""
+    w = patient.wobble
+    along = np.sin(p.x * np.float32(0.045 + 0.01 * w[30]) + np.float32(w[31]))
+    wave = 3.5 * along * np.sin(p.z * np.float32(0.03) + p.x * np.float32(0.02))
+    depth = 0.5 - np.abs(body_depth + np.float32(7 + 2 * w[32]) + wave)
+    return np.minimum(depth, np.float32(60 + 15 * w[33]) - p.y).astype(np.float32)
