@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SOLID_HU = -20.0  # vessels and walls: no air that disease could replace
 AIRWAY_HU = -930.0  # lumina of airways and bullae are darker than this and than the parenchyma
 AIRWAY_MM2 = (3.0, 150.0)  # smaller dark spots are scanner noise, larger ones emphysema or shading
-RIM_MM = 2.0
+RIM_MM, RIM_HU = 2.0, -200.0  # how far beside the mask, and how dense, a pixel may still be the border of the lung
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ class LungAnatomy:
         base = _local_mean(hu, parenchyma, level, spacing)
         airways = _airways(hu, lung & (pleural_mm > 2), base, spacing)
         near = ndimage.distance_transform_edt(~lung, sampling=spacing) <= RIM_MM
-        rim = lung | (near & (quiet < level + 350) & (quiet > base - 60))
+        rim = lung | (near & (quiet < RIM_HU) & (quiet > base - 60))
         airiness = np.clip((SOLID_HU - quiet) / (SOLID_HU - level), 0, 1) * (1 - airways) * rim
         first, last = rows[0] - window[0].start, rows[-1] - window[0].start
         posterior = (np.arange(lung.shape[0]) - first) / max(last - first, 1)

@@ -106,12 +106,12 @@ def reticular_lines(
     np.exp(thickness, out=thickness)
     kind = rng.random()
     lines = filled = np.zeros(shape, np.float32)
-    if kind < 0.88:
+    if kind < 0.95:
         size = max(1.5 * mesh / mm, SMALLEST_CELL_PX)
         wall, cell = _polygons(shape, rng, size, rng.uniform(0.03, 0.09), where)
         lines = _profile(wall, thickness * _width_px(rng, settings, size, mm), mm)
         filled = cell**4 * np.float32(rng.uniform(0, 0.5))  # few meshes are filled, most are open
-    if kind > 0.68:
+    if kind > 0.72:
         size = max(mesh * rng.uniform(1.0, 2.2) / mm, 1.5 * SMALLEST_CELL_PX)
         crossing = _crossings(shape, rng, size)
         np.maximum(lines, _profile(crossing, thickness * _width_px(rng, settings, size, mm), mm), out=lines)
