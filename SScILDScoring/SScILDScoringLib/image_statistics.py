@@ -22,7 +22,8 @@ class Values:
     """The distribution of HU in a scan without its padding.
 
     ``darkest`` and ``brightest`` are the 1st and 99.9th percentile, ``soft_tissue`` the share of voxels between
-    -200 and 200 HU, ``air`` the share below -800 HU, ``peak`` the most frequent HU among the denser half.
+    -200 and 200 HU, ``air`` the share below -800 HU, ``peak`` the most frequent HU well above
+    the darkest (that of soft tissue in a CT).
     """
 
     darkest: float
@@ -61,9 +62,9 @@ def measure_values(scan: CTScan) -> Values:
         if counts.max() > 0.9 * low.size:
             padding, share = int(found[counts.argmax()]), float(low.size / sample.size)
             sample = sample[sample >= LOWEST_REAL_HU]
-    darkest, middle, brightest = np.percentile(sample, [1, 50, 99.9])
-    denser = sample[sample >= middle]
-    bins = np.bincount((np.clip(denser, -4096, 8191).astype(int) + 4096) // 16)
+    darkest, brightest = np.percentile(sample, [1, 99.9])
+    denser = sample[sample >= darkest + 600]
+    bins = np.bincount((np.clip(denser, -4096, 8191).astype(int) + 4096) // 16, minlength=1)
     return Values(
         float(darkest),
         float(brightest),
@@ -159,7 +160,7 @@ def cut_sides(scan: CTScan) -> tuple[str, ...]:
         share["right"].append(float(np.mean(plane[:, 0] > -300)))
         share["left"].append(float(np.mean(plane[:, -1] > -300)))
         share["front"].append(float(np.mean(plane[0] > -300)))
-    return tuple(side for side, values in share.items() if np.median(values) > 0.1)
+    return tuple(side for side, values in share.items() if np.median(values) > 0.05)
 
 
 def _residual_projection() -> np.ndarray:

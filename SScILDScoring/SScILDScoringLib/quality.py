@@ -33,6 +33,9 @@ EXPECTED_SIZE = 512
 
 MOST_TILT_DEGREES = 3.0
 
+CUT_SHARE = 0.1
+"""Lung in an outermost slice, as a share of the largest lung area, above which more than a tip is missing."""
+
 _STREAK_GAP_MM = 20.0
 
 _SOFT_CORRELATION, _SHARP_CORRELATION = 0.30, 0.20
@@ -71,21 +74,25 @@ def inspect_coverage(scan: CTScan, lungs: LungMask) -> list[Finding]:
     """
     labels = np.asarray(lungs.labels)
     pixel_cm2 = scan.spacing[0] * scan.spacing[1] / 100
+    largest = max(np.count_nonzero(plane) for plane in labels) * pixel_cm2
     findings = []
     for code, k, end, name in (
         ("apices_missing", -1, "top", "apices"),
         ("bases_missing", 0, "lowest", "bases"),
     ):
         area = np.count_nonzero(labels[k]) * pixel_cm2
-        if area >= 1.0:
-            findings.append(
-                Finding(
-                    code,
-                    "warning",
-                    f"The lung {name} are not wholly in the scan: its {end} slice still shows {area:.0f} cm² of lung. "
-                    "Levels near this end may be missing or misplaced.",
-                )
+        if area > CUT_SHARE * largest:
+            message = (
+                f"The lung {name} are missing: the {end} slice of the scan still shows {area:.0f} cm² of lung. "
+                "Levels near this end may be missing or misplaced."
             )
+            findings.append(Finding(code, "warning", message))
+        elif area >= 1.0:
+            message = (
+                f"The outermost tips of the lung {name} are not in the scan: its {end} slice still shows "
+                f"{area:.0f} cm² of lung. The five levels are not affected."
+            )
+            findings.append(Finding(code, "info", message))
     sides = [
         side
         for side, face in (("right", labels[:, :, 0]), ("left", labels[:, :, -1]), ("front", labels[:, 0]))
@@ -271,6 +278,9 @@ def _kernel(scan: CTScan) -> Iterator[Finding]:
     if name and known is None:
         return  # a name we do not know says more than an estimate
     if known is None:
+        # With much smaller or larger pixels the correlation tells about the pixels, not about the kernel.
+        if not 0.45 <= min(scan.spacing[:2]) <= max(scan.spacing[:2]) <= 1.0:
+            return
         noise = measure_noise(scan)
         if noise is None or noise.deviation < 3:
             return
