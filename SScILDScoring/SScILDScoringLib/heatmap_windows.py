@@ -7,7 +7,6 @@ step to step. Nothing is left out, so that the answer is the network's own, up t
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,119 +18,151 @@ from .heatmap_input import LocalInput
 from .heatmap_sums import MapSums
 from .networks.layout import Step
 from .progress import Progress, silent
-from .replacement import HeatMapSettings, PatchWindow, patch_windows
+from .replacement import HeatMapSettings, patch_windows
 from .slice_network import SliceNetwork
 
 
 @dataclass(frozen=True)
-class Crop:
-    """One step along one axis: which cells it reads, where the changed ones lie there, and what it changes.
+class Span:
+    """A stretch of one length along an axis for every patch: ``size`` cells from ``starts[patch]``."""
+
+    starts: np.ndarray
+    size: int
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a change meets on its way through the network, along one axis.
 
     Args:
-        start, stop: the cells read from the step's input map.
-        paste: where the changed cells begin among those read.
-        skip: cells of the answer in front of the first changed one; they lack what lies outside of the crop.
-        keep: changed cells of the step's output map.
+        windows: of the input and of every step's output, the cells that may change.
+        crops: of every step's input, the cells that are read to compute the next window.
     """
 
-    start: int
-    stop: int
-    paste: int
-    skip: int
-    keep: int
+    windows: tuple[Span, ...]
+    crops: tuple[Span, ...]
 
 
-def crops_along(steps: Sequence[Step], sizes: Sequence[int], first: int, last: int) -> tuple[list[Crop], int]:
-    """The crops of all steps along one axis when the input cells ``first`` (included) to ``last`` (not) change.
+def route_along(steps: Sequence[Step], sizes: Sequence[int], first: np.ndarray, last: np.ndarray) -> Route:
+    """The way of all patches along one axis.
+
+    Windows of all patches get one length, so that patches are computed together; at the border of the image a window
+    is shifted inwards and holds some cells that do not change. A crop ends at the border of the image, where the
+    zeros that a convolution adds belong, or reaches so far that what is wrong at its end stays outside the window.
 
     Args:
         steps: from input to feature map.
         sizes: cells along the axis of the input and of every step's output.
-
-    Returns:
-        One crop a step, and the first changed cell of the feature map. Fewer crops than steps when the change ends
-        in a step (a pooling that drops the last row).
+        first, last: for every patch the first changed input cell, and the one behind the last.
     """
+    windows = [_span(first, last, sizes[0])]
     crops = []
     for step, size, size_out in zip(steps, sizes, sizes[1:], strict=False):
         kernel, stride, padding = step.kernel, step.stride, step.padding
-        out_first = max(-((kernel - 1 - padding - first) // stride), 0)
-        out_last = min((last - 1 + padding) // stride + 1, size_out)
-        if out_first >= out_last:
-            return crops, first
-        start = max((out_first * stride - padding) // stride, 0) * stride
-        stop = min((out_last - 1) * stride - padding + kernel, size)
-        # A stride larger than the kernel may leave changed cells unread, and an edge may be read beyond them.
-        start, stop = min(start, first // stride * stride), max(stop, last)
-        crops.append(Crop(start, stop, first - start, out_first - start // stride, out_last - out_first))
-        first, last = out_first, out_last
-    return crops, first
+        first = np.clip(-((kernel - 1 - padding - first) // stride), 0, size_out)
+        last = np.clip((last - 1 + padding) // stride + 1, first, size_out)
+        window = _span(first, last, size_out)
+        length = (window.size - 1) * stride + kernel + stride - 1
+        # Both ends of the map can be reached by whole strides.
+        length = size - max((size - length) // stride, 0) * stride
+        starts = np.clip((window.starts * stride - padding) // stride * stride, 0, size - length)
+        windows.append(window)
+        crops.append(Span(starts, length))
+    return Route(tuple(windows), tuple(crops))
+
+
+def _span(first: np.ndarray, last: np.ndarray, size: int) -> Span:
+    length = max(int((last - first).max(initial=1)), 1)
+    return Span(np.clip(first, 0, size - length), length)
 
 
 class WindowedNetwork:
-    """A network whose kept maps of one slice answer what a changed window does to its scores.
+    """A network whose kept maps of one slice answer what changed windows do to its scores.
 
     Args:
         network: the S-Net; it describes itself as ``steps()`` and ``head(features)``.
         untouched: the prepared slice, float32 ``(size, size)``.
+        places: rows and columns of the window of the input that each patch changes.
     """
 
-    def __init__(self, network: SliceNetwork, untouched: np.ndarray) -> None:
+    def __init__(self, network: SliceNetwork, untouched: np.ndarray, places: Sequence[tuple[slice, slice]]) -> None:
         self._device = network.device
         self._head = network.network.head
         self._steps = merged(network.network.steps())
+        self._places = places
         with torch.inference_mode():
             features = torch.as_tensor(untouched, dtype=torch.float32)[None, None].to(self._device)
-            self._maps = []
+            self._maps = [features[0]]
             for step in self._steps:
+                features = step.module(features.clone())  # a module may work in place
                 self._maps.append(features[0])
-                features = step.module(features.clone())
-            self._features = features[0]
-        self._rows = [m.shape[1] for m in (*self._maps, self._features)]
-        self._columns = [m.shape[2] for m in (*self._maps, self._features)]
-        self._plans = {}
+        self._rows = self._route([rows for rows, _ in places], 1)
+        self._columns = self._route([columns for _, columns in places], 2)
 
-    def plan(self, rows: slice, columns: slice) -> tuple[list[Crop], int, list[Crop], int]:
-        """The crops along y and along x of a changed window of the input."""
-        key = (rows.start, rows.stop, columns.start, columns.stop)
-        if key not in self._plans:
-            along_y = crops_along(self._steps, self._rows, rows.start, rows.stop)
-            along_x = crops_along(self._steps, self._columns, columns.start, columns.stop)
-            self._plans[key] = (*along_y, *along_x)
-        return self._plans[key]
+    def _route(self, slices: Sequence[slice], axis: int) -> Route:
+        first = np.array([s.start for s in slices], int)
+        last = np.array([s.stop for s in slices], int)
+        return route_along(self._steps, [m.shape[axis] for m in self._maps], first, last)
 
-    def shape_of(self, rows: slice, columns: slice) -> tuple:
-        """Windows of the same shape can be computed together: only their place differs."""
-        along_y, _, along_x, _ = self.plan(rows, columns)
-        return (*tuple((c.stop - c.start, c.paste, c.skip, c.keep) for c in (*along_y, *along_x)), len(along_y))
-
-    def run(self, places: Sequence[tuple[slice, slice]], windows: np.ndarray) -> np.ndarray:
-        """Scores, float64 ``(n, 3)``, with windows of one shape changed, each alone.
+    def run(self, patches: Sequence[int], values: Sequence[np.ndarray]) -> np.ndarray:
+        """Scores, float64 ``(n, 3)``, each with one patch in the slice.
 
         Args:
-            places: rows and columns of each window in the network's input.
-            windows: float32 ``(n, h, w)``, the windows' new values.
+            patches: numbers of the patches in ``places``.
+            values: for each the new values of its window, float32.
         """
-        plans = [self.plan(*place) for place in places]
         with torch.inference_mode():
-            changed = torch.as_tensor(windows, dtype=torch.float32)[:, None].to(self._device)
-            features = self._features.expand(len(places), *self._features.shape).clone()
-            if len(plans[0][0]) == len(plans[0][2]) == len(self._steps):
-                for n, (step, kept) in enumerate(zip(self._steps, self._maps, strict=True)):
-                    changed = self._changed_by(step, kept, changed, [(p[0][n], p[2][n]) for p in plans])
-                height, width = changed.shape[2:]
-                for n, (_, y, _, x) in enumerate(plans):
-                    features[n, :, y : y + height, x : x + width] = changed[n]
+            changed = torch.from_numpy(self._input_windows(patches, values)).to(self._device)
+            for n, step in enumerate(self._steps):
+                changed = self._through(step, n, changed, patches)
+            y, x = self._rows.windows[-1], self._columns.windows[-1]
+            features = self._maps[-1].expand(len(patches), *self._maps[-1].shape).clone()
+            for i, patch in enumerate(patches):
+                top, left = y.starts[patch], x.starts[patch]
+                features[i, :, top : top + y.size, left : left + x.size] = changed[i]
             return self._head(features).float().cpu().numpy().astype(float)
 
-    @staticmethod
-    def _changed_by(
-        step: Step, kept: torch.Tensor, changed: torch.Tensor, crops: Sequence[tuple[Crop, Crop]]
-    ) -> torch.Tensor:
-        y, x = crops[0]
-        read = torch.stack([kept[:, a.start : a.stop, b.start : b.stop] for a, b in crops])
-        read[:, :, y.paste : y.paste + changed.shape[2], x.paste : x.paste + changed.shape[3]] = changed
-        return step.module(read)[:, :, y.skip : y.skip + y.keep, x.skip : x.skip + x.keep]
+    def _input_windows(self, patches: Sequence[int], values: Sequence[np.ndarray]) -> np.ndarray:
+        """The windows of the input with the patches in them: float32 ``(n, 1, h, w)``."""
+        image = self._maps[0][0].cpu().numpy()
+        y, x = self._rows.windows[0], self._columns.windows[0]
+        windows = np.empty((len(patches), 1, y.size, x.size), np.float32)
+        for window, patch, new in zip(windows[:, 0], patches, values, strict=True):
+            top, left = y.starts[patch], x.starts[patch]
+            window[:] = image[top : top + y.size, left : left + x.size]
+            rows, columns = self._places[patch]
+            window[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = new
+        return windows
+
+    def _through(self, step: Step, n: int, changed: torch.Tensor, patches: Sequence[int]) -> torch.Tensor:
+        """Windows of the output of step number ``n`` from the windows of its input, ``(patches, channels, h, w)``."""
+        kept = self._maps[n]
+        crops = (self._rows.crops[n], self._columns.crops[n])
+        before = (self._rows.windows[n], self._columns.windows[n])
+        after = (self._rows.windows[n + 1], self._columns.windows[n + 1])
+        read = torch.empty((len(patches), kept.shape[0], crops[0].size, crops[1].size), device=kept.device)
+        for i, patch in enumerate(patches):
+            top, left = (crop.starts[patch] for crop in crops)
+            read[i] = kept[:, top : top + crops[0].size, left : left + crops[1].size]
+            to_y, from_y = _overlap(crops[0], before[0], patch)
+            to_x, from_x = _overlap(crops[1], before[1], patch)
+            read[i, :, to_y, to_x] = changed[i, :, from_y, from_x]
+        answer = step.module(read)
+        height, width = after[0].size, after[1].size
+        windows = torch.empty((len(patches), answer.shape[1], height, width), device=kept.device)
+        for i, patch in enumerate(patches):
+            skip_y = after[0].starts[patch] - crops[0].starts[patch] // step.stride
+            skip_x = after[1].starts[patch] - crops[1].starts[patch] // step.stride
+            windows[i] = answer[i, :, skip_y : skip_y + height, skip_x : skip_x + width]
+        return windows
+
+
+def _overlap(crop: Span, window: Span, patch: int) -> tuple[slice, slice]:
+    """Where a crop and a window of the same map overlap, counted in the crop and in the window."""
+    start = max(crop.starts[patch], window.starts[patch])
+    stop = max(min(crop.starts[patch] + crop.size, window.starts[patch] + window.size), start)
+    in_crop, in_window = start - crop.starts[patch], start - window.starts[patch]
+    return slice(in_crop, in_crop + stop - start), slice(in_window, in_window + stop - start)
 
 
 def merged(steps: Iterable[Step]) -> list[Step]:
@@ -168,19 +199,17 @@ def windowed_heat_maps(
     """An engine as :mod:`.heatmap_engines` describes them, for networks that describe themselves."""
     slice_input = LocalInput(hu, network)
     baseline = network.run(slice_input.untouched[None])[0]
-    windowed = WindowedNetwork(network, slice_input.untouched)
+    windows = list(patch_windows(sums.lung, settings, texture))
+    if not windows:
+        return baseline
+    changes = [slice_input.changed(window) for window in windows]
+    windowed = WindowedNetwork(network, slice_input.untouched, [(rows, columns) for rows, columns, _ in changes])
     batch_size = batch_size or (8 if network.device.type == "cpu" else 64)
-    groups: dict[tuple, list[tuple[PatchWindow, tuple[slice, slice], np.ndarray]]] = defaultdict(list)
-    for window in patch_windows(sums.lung, settings, texture):
-        rows, columns, values = slice_input.changed(window)
-        groups[windowed.shape_of(rows, columns)].append((window, (rows, columns), values))
-    count = sum(map(len, groups.values()))
-    for group in groups.values():
-        for start in range(0, len(group), batch_size):
-            progress("heat_maps", sums.patches / count, f"Heat map: position {sums.patches + 1} of {count}")
-            members = group[start : start + batch_size]
-            answers = windowed.run([place for _, place, _ in members], np.stack([values for _, _, values in members]))
-            for (window, _, _), answer in zip(members, answers, strict=True):
-                sums.add(window.rows, window.columns, window.covers, answer - baseline)
+    for start in range(0, len(windows), batch_size):
+        progress("heat_maps", start / len(windows), f"Heat map: position {start + 1} of {len(windows)}")
+        batch = range(start, min(start + batch_size, len(windows)))
+        answers = windowed.run(batch, [changes[n][2] for n in batch])
+        for n, answer in zip(batch, answers, strict=True):
+            sums.add(windows[n].rows, windows[n].columns, windows[n].covers, answer - baseline)
     progress("heat_maps", 1.0, "Heat map done")
     return baseline

@@ -73,7 +73,7 @@ def render_heat_maps(
         hu: Hounsfield units ``(y, x)``.
         lung: boolean ``(y, x)``.
         bundle: the S-Net bundle; its healthy patch is the replacement.
-        settings: patch, step, edge and replacement; the published ones when None.
+        settings: patch, step, edge and replacement; the bundle's when None (the published ones if it has none).
         progress: told after every batch (stage ``heat_maps``); may cancel.
         device: where the network runs.
         engine: ``auto`` takes ``windowed`` for networks that describe their own layers and ``batched`` for others;
@@ -93,10 +93,10 @@ def render_heat_maps(
         raise SettingsError(f"The slice {hu.shape} and its lung mask {lung.shape} must have the same size.")
     if engine not in ("auto", *ENGINES):
         raise SettingsError(f"The heat maps' engine is one of auto, {', '.join(ENGINES)}, not {engine!r}.")
-    settings = settings or HeatMapSettings()
     started = time.perf_counter()
     network = bundle if isinstance(bundle, SliceNetwork) else SliceNetwork(bundle, device)
     engine = best_engine(network) if engine == "auto" else engine
+    settings = settings or HeatMapSettings.of_bundle(network.bundle)
     texture = replacement_texture(settings, network.bundle)
     sums = MapSums(lung)
     baseline = ENGINES[engine](hu, network, settings, texture, sums, progress, batch_size)

@@ -94,6 +94,8 @@ def find_levels(
             "There is no L-Net bundle: the levels are estimated from the ends of the lungs, the carina and the right "
             "diaphragm. Check them."
         )
+        if landmarks is not None and landmarks.notes:
+            message += " " + " ".join(landmarks.notes)
         return estimate, [*findings, Finding("levels_from_anatomy", "warning", message)]
     answers = run_windows(scan, bundle, progress, device, windows)
     levels, more = levels_from_answers(answers, bundle.input, scan)

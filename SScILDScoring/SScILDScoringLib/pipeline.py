@@ -68,7 +68,7 @@ def score_scan(
         lungs: the lung mask on the scan's grid, or a file of it; found when None.
         lung_method: how lungs are found (see :func:`~SScILDScoringLib.lungs.segment_lungs`).
         heat_maps: whether to compute heat maps of the five levels.
-        heat_map_settings: patch, step, edge and replacement; the published ones when None.
+        heat_map_settings: patch, step, edge and replacement; the S-Net bundle's when None.
         every_slice: whether to score every slice that holds lung, too.
         fvc_percent: forced vital capacity in percent of the predicted value; decides an indeterminate Goh stage.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
@@ -231,8 +231,7 @@ def place_levels(
             maps = _exchanged(result.heat_maps or (None,) * 5, missing, rendered)
     elif not changed:
         maps = result.heat_maps
-    about_levels = {*LEVEL_FINDINGS}
-    kept = [f for f in result.findings if f.code not in about_levels]
+    kept = [f for f in result.findings if f.code not in LEVEL_FINDINGS]
     return replace(
         result,
         levels=levels,
@@ -276,11 +275,15 @@ def find_lungs(
     Raises:
         ScanError: no lung is found, or the given mask does not belong to the scan.
     """
-    from .lungs import load_lung_mask, segment_lungs
-
     if lungs is None:
+        from .lungs import segment_lungs
+
         return segment_lungs(scan, method, progress)
-    return load_lung_mask(lungs, scan) if isinstance(lungs, str | Path) else lungs
+    if isinstance(lungs, str | Path):
+        from .lungs import load_lung_mask
+
+        return load_lung_mask(lungs, scan)
+    return lungs
 
 
 def heat_maps_of(
@@ -303,13 +306,14 @@ def heat_maps_of(
 
 
 LEVEL_FINDINGS = ("level_without_lung", "levels_on_one_slice", "inconsistent_scores")
+"""Findings that say something about the scored slices, and that are made anew when a level moves."""
 
 
 def level_findings(
     scan: CTScan, lungs: LungMask, levels: Levels, indices: Sequence[int], scores: Sequence[SliceScores]
 ) -> list[Finding]:
     """What is remarkable about the scored slices themselves."""
-    findings = []
+    findings, inconsistent = [], []
     pixel = scan.spacing[0] * scan.spacing[1]
     for position, k, score in zip(levels, indices, scores, strict=True):
         area = float(np.count_nonzero(lungs.mask(k))) * pixel
@@ -317,13 +321,14 @@ def level_findings(
             message = f"Level {position.level:d} has hardly any lung ({area / 100:.0f} cm²); check its position."
             findings.append(Finding("level_without_lung", "warning", message))
         tot, gg, ret = score.clipped
-        low, high = max(gg, ret), min(gg + ret, 100.0)
-        if tot < low - INCONSISTENT_POINTS or tot > high + INCONSISTENT_POINTS:
-            message = (
-                f"Level {position.level:d}: TOT {tot:.0f} % does not fit GG {gg:.0f} % and RET {ret:.0f} % "
-                f"(it should lie between {low:.0f} and {high:.0f} %); the network is unsure here."
-            )
-            findings.append(Finding("inconsistent_scores", "warning", message))
+        if tot < max(gg, ret) - INCONSISTENT_POINTS or tot > gg + ret + INCONSISTENT_POINTS:
+            inconsistent.append(f"L{position.level:d} (TOT {tot:.0f}, GG {gg:.0f}, RET {ret:.0f} %)")
+    if inconsistent:
+        message = (
+            f"TOT should be at least GG and RET and at most their sum; it is not on {', '.join(inconsistent)}. "
+            "The network is unsure there."
+        )
+        findings.append(Finding("inconsistent_scores", "warning", message))
     same = [f"L{a:d} and L{b:d}" for a, b in pairwise(Level) if indices[a - 1] == indices[b - 1]]
     if same:
         message = f"{', '.join(same)} fall on the same slice: the slices are too far apart, or the levels too close."

@@ -55,6 +55,12 @@ class HeatMapSettings:
         if self.replacement not in REPLACEMENTS:
             raise SettingsError(f"The replacement is one of {', '.join(REPLACEMENTS)}, not {self.replacement!r}.")
 
+    @classmethod
+    def of_bundle(cls, bundle) -> HeatMapSettings:
+        """The published settings, or the patch size and step that an S-Net bundle asks for."""
+        wanted = bundle.heat_maps
+        return cls(patch=wanted.get("patch_size", cls.patch), step=wanted.get("step", cls.step))
+
     def to_dict(self) -> dict:
         """Plain values, for results."""
         return asdict(self)
