@@ -15,6 +15,9 @@ RIGHT, LEFT = 1, 2
 AIR_BELOW_HU = -350
 """Below this a coarse voxel inside the body is air or aerated lung (half way between lung and soft tissue)."""
 
+_ILL_BELOW_HU = -220  # what hangs together with aerated lung is lung up to here; fat is denser
+_DISEASE_BELOW_HU = -200  # mean over about 7 mm: honeycombs and dense networks whose own voxels scatter around it
+
 SMALLEST_LUNGS_ML = 500.0
 _SMALLEST_PIECE_ML = 12.0
 _GAS_HU = -960
@@ -22,22 +25,27 @@ _GAS_MM2 = 80.0
 _GAS_IN_TISSUE_SHARE = 0.7
 _OTHER_LUNG_SHARE = 0.12
 _LARGEST_NECK_MM = 14.0
+_SKIN_PIXELS = 2
+_THICK_MM = 4.0
 
 
 def lung_regions(coarse: CoarseScan, airways: Airways) -> np.ndarray:
-    """Aerated lung on the coarse grid: uint8 ``(z, y, x)``, 1 = right, 2 = left.
+    """Lung that is not quite airless on the coarse grid: uint8 ``(z, y, x)``, 1 = right, 2 = left.
 
     The two large airy pieces of the body that are left when trachea and main bronchi are taken out; lungs that touch
     each other are parted where they are thinnest. Smaller pieces are added unless they are gas (stomach, bowel,
-    pharynx), which is emptier than any lung.
+    pharynx), which is emptier than any lung. Denser, diseased lung is added where it hangs together with these.
 
     Raises:
         ScanError: less than half a litre of lung.
     """
-    air = (coarse.hu < AIR_BELOW_HU) & coarse.body
-    for z in np.flatnonzero(airways.lumen.any(axis=(1, 2))):
-        air[z] &= ~dilated(airways.lumen[z], 1)
-    _remove_gas(air, coarse, airways)
+    inside = np.empty_like(coarse.body)
+    for z in range(len(inside)):
+        inside[z] = eroded(coarse.body[z], _SKIN_PIXELS)
+        if airways.lumen[z].any():
+            inside[z] &= ~dilated(airways.lumen[z], 1)
+    air = (coarse.hu < AIR_BELOW_HU) & inside
+    _remove_gas(air, inside, coarse, airways)
     _remove_streaks(air, coarse, airways)
     labels, counts = _components3d(air)
     del air
@@ -51,14 +59,60 @@ def lung_regions(coarse: CoarseScan, airways: Airways) -> np.ndarray:
     cut = labels[box]
     result = np.zeros(labels.shape, np.uint8)
     result[box] = _sides(cut, pieces, counts, coarse.spacing, _middle(coarse, airways) - box[2].start)
+    del labels, cut
+    _add_dense_disease(result, inside, coarse, airways)
     return result
 
 
-def _remove_gas(air: np.ndarray, coarse: CoarseScan, airways: Airways) -> None:
-    """Takes stomach and bowel gas out of ``air``: empty as the trachea, lying in soft tissue, well below the carina.
+def _add_dense_disease(lungs: np.ndarray, inside: np.ndarray, coarse: CoarseScan, airways: Airways) -> None:
+    """Adds to ``lungs`` what is denser than aerated lung but less dense than fat and hangs together with them."""
+    ill = ((coarse.hu < _ILL_BELOW_HU) | _dense_disease(coarse.hu)) & inside & (lungs == 0)
+    _remove_streaks(ill, coarse, airways)
+    labels, counts = _components3d(ill | (lungs > 0))
+    joined = np.zeros(len(counts), bool)
+    joined[np.unique(labels[lungs > 0])] = True
+    joined[0] = False
+    ill &= joined[labels]
+    del labels
+    if coarse.spacing[0] > _THICK_MM:
+        # Half a thick slice of lung, half of something else: at the apex and on top of the diaphragm.
+        whole = ill | (lungs > 0)
+        ill[1:-1] &= whole[:-2] & whole[2:]
+    for z in np.flatnonzero(ill.any(axis=(1, 2))):
+        ill[z] = opened(ill[z], 1)  # not the rim of voxels that hold half lung, half wall
+    centres = [_mean_x(lungs == side) for side in (RIGHT, LEFT) if (lungs == side).any()]
+    middle = int(np.mean(centres)) if len(centres) == 2 else int(_middle(coarse, airways))
+    lungs[:, :, :middle][ill[:, :, :middle]] = RIGHT
+    lungs[:, :, middle:][ill[:, :, middle:]] = LEFT
 
-    A thin wall between stomach and lung is lost in thick slices, so that connectedness alone does not part them. A
-    bulla is as empty but lies in lung.
+
+def _dense_disease(hu: np.ndarray) -> np.ndarray:
+    """Where the surroundings are less dense than fat, although single voxels may not be.
+
+    The mean over 3 x 5 x 5 voxels reaches beyond the lung's border by the box's half width; eroding takes that back.
+    """
+    result = np.empty(hu.shape, bool)
+    sums = [_box_sum(hu[z]) for z in (0, 0)]
+    for z in range(len(hu)):
+        following = _box_sum(hu[min(z + 1, len(hu) - 1)])
+        near = (sums[0] + sums[1] + following) < 75 * _DISEASE_BELOW_HU
+        result[z] = eroded(near, 2)
+        sums = [sums[1], following]
+    return result
+
+
+def _box_sum(plane: np.ndarray) -> np.ndarray:
+    """Sum over 5 x 5 pixels, int32; edges repeated."""
+    wide = np.pad(plane, 2, mode="edge").astype(np.int32)
+    rows = sum(wide[d : d + plane.shape[0]] for d in range(5))
+    return sum(rows[:, d : d + plane.shape[1]] for d in range(5))
+
+
+def _remove_gas(air: np.ndarray, inside: np.ndarray, coarse: CoarseScan, airways: Airways) -> None:
+    """Takes stomach and bowel gas out of ``air``, and with a wide margin out of ``inside``.
+
+    Gas is empty as the trachea, lies in soft tissue, and well below the carina. A thin wall between stomach and lung is
+    lost in thick slices, so that connectedness alone does not part them. A bulla is as empty but lies in lung.
     """
     reference = [coarse.hu[z][core] for z, core in _trachea_cores(airways)]
     reference_hu = float(np.median(np.concatenate(reference))) if reference else -985.0
@@ -78,6 +132,7 @@ def _remove_gas(air: np.ndarray, coarse: CoarseScan, airways: Airways) -> None:
             ring = dilated(piece, 4) & ~dilated(piece, 2)
             if (coarse.hu[z][ring] > -450).mean() >= _GAS_IN_TISSUE_SHARE:
                 air[z] &= ~dilated(piece, 3)
+                inside[z] &= ~dilated(piece, 6)
 
 
 def _trachea_cores(airways: Airways):
@@ -106,10 +161,16 @@ def _lung_like(coarse: CoarseScan, labels: np.ndarray, counts: np.ndarray) -> li
     """Labels of the pieces that are lung, the largest first."""
     order = [int(n) for n in np.argsort(counts)[::-1] if n and counts[n] * coarse.voxel_ml >= _SMALLEST_PIECE_ML]
     kept: list[int] = []
+    emptier_than = _GAS_HU
     for n in order:
         inside = coarse.hu[labels == n]
-        if np.median(inside) > _GAS_HU:
-            kept.append(n)
+        large = not kept or counts[n] >= _OTHER_LUNG_SHARE * counts[kept[0]]
+        if np.median(inside) <= (_GAS_HU if large else emptier_than):
+            continue
+        if not kept:
+            # A small piece emptier than nearly all of the large lung is gas even where gas is not read as -1000 HU.
+            emptier_than = max(_GAS_HU, float(np.percentile(inside, 10)))
+        kept.append(n)
     return kept
 
 

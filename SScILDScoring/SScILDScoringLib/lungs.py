@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from .airways import Airways, trace_airways
 from .body import body_mask
-from .coarse import coarse_scan
+from .coarse import CoarseScan, coarse_scan
 from .errors import SettingsError
 from .lung_regions import LEFT, RIGHT, lung_regions
 from .lung_repair import whole_lungs
-from .morphology import closed, components, dilated, enlarged, eroded, smoothed, without_holes
+from .morphology import closed, components, dilated, enlarged, eroded, opened, smoothed, without_holes
 from .progress import Progress, part_of, silent
 from .scan import CTScan
 
@@ -87,7 +88,7 @@ def segment_lungs(scan: CTScan, method: str = "3d", progress: Progress = silent)
     aerated = lung_regions(coarse, airways)
     progress("lungs", 0.45, "Adding dense parts of the lungs")
     lungs = whole_lungs(coarse, airways, aerated)
-    labels = _refined(scan, lungs, aerated, airways.lumen, coarse.factors, part_of(progress, 0.5, 1.0))
+    labels = _refined(scan, lungs, aerated, airways.lumen, coarse, part_of(progress, 0.5, 1.0))
     progress("lungs", 1.0, "Lungs found")
     return LungMask(labels, "3d", airways)
 
@@ -97,10 +98,11 @@ def _refined(
     lungs: np.ndarray,
     aerated: np.ndarray,
     lumen: np.ndarray,
-    factors: tuple[int, int, int],
+    coarse: CoarseScan,
     progress: Progress,
 ) -> np.ndarray:
     """Coarse masks brought to the scan's grid; where lung meets soft tissue, the scan's own voxels decide."""
+    hu, factors = coarse.hu, coarse.factors
     labels = np.zeros(scan.shape, np.uint8)
     occupied = lungs.any(axis=(1, 2))
     slices = np.flatnonzero(occupied)
@@ -122,7 +124,8 @@ def _refined(
         for side in (RIGHT, LEFT):
             here = lungs[z][crop] == side
             near = (lungs[around][(slice(None), *crop)] == side).any(axis=0)
-            dense = here & (aerated[z][crop] == 0)
+            # Voxels at the lung's border are dense because they hold wall; thicker dense parts are disease or vessel.
+            dense = here & (aerated[z][crop] == 0) | opened(here & (hu[z][crop] > LUNG_BELOW_HU), 1)
             sides.append(
                 (
                     enlarged(dilated(near, 1) & (lungs[z][crop] != RIGHT + LEFT - side), f, shape) & ~closed_to,
@@ -130,8 +133,7 @@ def _refined(
                 )
             )
         for k in range(z * factors[0], min(scan.slice_count, (z + 1) * factors[0])):
-            hu = np.clip(scan.voxels[k][full], -1100, 3000)
-            air = smoothed(hu) < LUNG_BELOW_HU
+            air = smoothed(np.clip(scan.voxels[k][full], -1100, 3000)) < LUNG_BELOW_HU
             plane = labels[k][full]
             for side, (near, inside) in zip((RIGHT, LEFT), sides, strict=True):
                 mask = (air & near) | inside
@@ -184,3 +186,17 @@ def slice_lung_mask(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarr
         if side.any():
             lung |= side | (without_holes(closed(side, radius)) & ~keep_out)
     return lung & body
+
+
+def lungs_from_labels(scan: CTScan, labels: np.ndarray) -> LungMask:
+    """A mask given as an array on the scan's canonical grid. See :func:`.lungs_given.lungs_from_labels`."""
+    from .lungs_given import lungs_from_labels as from_labels
+
+    return from_labels(scan, labels)
+
+
+def load_lung_mask(path: str | Path, scan: CTScan) -> LungMask:
+    """A mask given as a label file. See :func:`.lungs_given.load_lung_mask`."""
+    from .lungs_given import load_lung_mask as load
+
+    return load(path, scan)
