@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from .cli_terminal import say, shown_progress
-from .errors import SettingsError
 
 _HELP = """Makes synthetic chest CTs with exact levels, masks and scores, and the table of the cohort.
 
-Useful to try the software, to test it, and to train the starter networks. The same seed makes the same voxels.
+Useful to try the software, to test it, and to train the starter networks. The same seed makes the same
+voxels. A run that was stopped goes on where it stopped when it is started again.
 
 Example: [bold]sscild phantom -n 20 -o phantoms --seed 1[/bold]
 """
@@ -31,8 +31,6 @@ def phantom(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """See ``_HELP``."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise SettingsError(f"{output} exists already and is not empty; choose another folder with -o.")
     from .phantom.writing import write_cohort
 
     with shown_progress(quiet) as progress:

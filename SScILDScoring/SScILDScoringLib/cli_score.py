@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from .cli_terminal import complain, console, say, show_result, show_truth, shown_progress
+from .cli_terminal import complain, say, show_result, show_truth, shown_progress
 from .errors import Cancelled, SettingsError, SScILDError
 
 NO_NETWORK = "none"
@@ -221,20 +221,13 @@ def _bundles(l_net: str | None, s_net: str | None) -> dict:
 
 
 def _show_series(path: Path) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     from .dicom_series import list_series
 
     infos = list_series(path)
     if not infos:
         raise SettingsError(f"No DICOM series were found in {path.name!r}.")
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "series", "slices", "every mm", "description", "remark"):
-        table.add_column(column, justify="right" if column in ("slices", "every mm") else "left", overflow="fold")
     for info in infos:
-        distance = f"{info.slice_distance_mm:.2f}" if info.slice_distance_mm else ""
-        mark = "taken" if info.chosen else ""
-        row = (mark, info.uid, str(info.slices), distance, info.description, info.reason)
-        table.add_row(*(Text(cell) for cell in row))
-    console().print(table)
+        size = f"{info.slices} slices" + (f", one every {info.slice_distance_mm:.2f} mm" if info.slices > 1 else "")
+        say(f"{'*' if info.chosen else ' '} {info.uid}")
+        say(f"    {', '.join(part for part in (info.description, size, info.reason) if part)}")
+    say("* is taken; another one: --series UID")

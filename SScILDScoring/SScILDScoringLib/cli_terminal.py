@@ -36,7 +36,9 @@ _MARKS = {"error": ("✖", "bold red"), "warning": ("▲", "yellow"), "info": ("
 
 def console() -> Console:
     """Standard output; made anew each time, so that a redirected stream is respected."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, soft_wrap=True, width=120)  # a log file has no edge to wrap at
 
 
 def say(text: str = "") -> None:
@@ -102,11 +104,11 @@ def show_result(result: ScanResult, folder: object) -> None:
 
     out = console()
     table = Table(title=Text(result.case, style="bold"), title_justify="left", pad_edge=False, box=None)
-    table.add_column("level")
-    table.add_column("anatomy", no_wrap=True, overflow="ellipsis")
+    table.add_column("level", no_wrap=True, min_width=5)
+    table.add_column("anatomy", max_width=36)
     for name in ("S mm", "slice", *(p.name for p in PATTERNS)):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("placed by")
+    table.add_column("placed by", no_wrap=True)
     table.add_column("spread", justify="right", no_wrap=True)
     for i, position in enumerate(result.levels):
         spread = "" if position.spread_mm is None else f"±{position.spread_mm:.1f} mm"

@@ -189,6 +189,30 @@ def _windows_memory() -> tuple[int | None, int | None]:
     return int(status.total), int(status.free)
 
 
+def _models() -> Iterator[Check]:
+    from .errors import ModelError
+    from .models import default_bundle, list_bundles
+
+    for kind, name in (("s_net", "score network"), ("l_net", "level network")):
+        try:
+            bundle = default_bundle(kind)
+        except ModelError as error:
+            yield Check(name, "problem", str(error), "Install it again, or choose another: sscild models use NAME")
+            continue
+        if bundle is not None:
+            state = f"{bundle.name} {bundle.version}, SHA-256 {bundle.sha256[:12]}... as it should be"
+            yield Check(name, "ok", state + (f". {bundle.notice}" if bundle.notice else ""))
+        elif kind == "s_net":
+            yield Check(name, "problem", "none is here", "Install one: sscild models install FOLDER --use")
+        else:
+            advice = "Levels come from the anatomy. Install one: sscild models install FOLDER --use"
+            yield Check(name, "warning", "none is here", advice)
+    for entry in list_bundles():
+        if entry.error:
+            advice = f"Install it again, or remove it: sscild models remove {entry.name}"
+            yield Check(f"model {entry.name}", "warning", entry.error, advice)
+
+
 def _decoders() -> Iterator[Check]:
     from pydicom.pixels import get_decoder
 
@@ -214,7 +238,7 @@ def _folders() -> Iterator[Check]:
     if os.access(place, os.W_OK):
         yield Check("models folder", "ok", str(folder))
     else:
-        advice = "Set SSCILD_MODELS to a folder that you may write to."
+        advice = "Networks cannot be installed there; name the folder of a bundle instead (--s-net, SSCILD_MODELS)."
         yield Check("models folder", "warning", f"{folder} cannot be written", advice)
     for name, path in (("disk, models", place), ("disk, temporary", Path(tempfile.gettempdir()))):
         free = shutil.disk_usage(path).free / _GIB
@@ -222,7 +246,3 @@ def _folders() -> Iterator[Check]:
             yield Check(name, "warning", f"{free:.1f} GiB free", f"Make room: {_LEAST_DISK_GIB} GiB should be free.")
         else:
             yield Check(name, "ok", f"{free:.0f} GiB free")
-
-
-def _models() -> Iterator[Check]:
-    raise NotImplementedError

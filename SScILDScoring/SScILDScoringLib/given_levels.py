@@ -29,10 +29,8 @@ def given_levels(text: str, case: str | None = None) -> Levels:
     except OSError:  # a list of numbers can be too long for a file name
         is_file = False
     if not is_file:
-        if not re.search(r"[,;\s]", text.strip()) or re.search(r"[A-Za-z/\\]", text):
-            raise SettingsError(
-                f"There is no levels file {text!r}; give a file, or five numbers as in 180,150,120,95,70."
-            )
+        if not any(_NUMBER.fullmatch(word) for word in _words(text)):
+            raise SettingsError(f"There is no levels file {text!r}; give a file, or five numbers: 180,150,120,95,70.")
         return _levels(_numbers(text, "--levels"), "--levels")
     try:
         content = path.read_text(encoding="utf-8-sig")
@@ -52,8 +50,12 @@ def _levels(positions: list[float], name: str) -> Levels:
         raise SettingsError(f"The levels of {name} cannot be used. {error}") from error
 
 
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[,;\s]+", text) if word]
+
+
 def _numbers(text: str, name: str) -> list[float]:
-    words = [w for w in re.split(r"[,;\s]+", text.strip()) if w]
+    words = _words(text)
     if any(not _NUMBER.fullmatch(w) for w in words) or len(words) != 5:
         raise SettingsError(f"{name} needs five numbers in millimetres (RAS S), L1 first, as in 180,150,120,95,70.")
     return [float(w) for w in words]
