@@ -1,0 +1,110 @@
+"""Augmentation moves image, masks and levels together, and depends on the given generator only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from SScILDScoringLib.preprocessing import resize_slice
+from SScILDScoringTrainingLib.transforms import (
+    SliceAugmentation,
+    VolumeAugmentation,
+    augmented_volume,
+    gaussian_blur,
+    intensity_augmented,
+    slice_matrix,
+    warp_slice,
+)
+
+IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
+
+
+def test_an_unmoved_slice_is_resized_exactly_as_scoring_does_it():
+    image = np.random.default_rng(0).normal(-800, 100, (64, 64)).astype(np.float32)
+    moved = warp_slice(image[None], IDENTITY, 32, np.array([-1024.0]))[0]
+    assert np.allclose(moved, resize_slice(image, 32, 32), atol=1e-2)
+
+
+def test_shift_scale_and_rotation_keep_to_their_ranges():
+    settings = SliceAugmentation(rotation_degrees=30, scale=(0.95, 1.05), shift_pixels=10)
+    for n in range(200):
+        matrix = slice_matrix(settings, 512, np.random.default_rng(n))
+        inverse = np.linalg.inv(matrix[:, :2])
+        assert 0.95 - 1e-9 <= np.sqrt(np.linalg.det(inverse)) <= 1.05 + 1e-9
+        assert abs(np.degrees(np.arctan2(inverse[1, 0], inverse[0, 0]))) <= 30 + 1e-9
+        assert (np.abs(inverse @ matrix[:, 2]) * 256 <= 10 + 1e-6).all()
+
+
+def test_a_shift_of_ten_pixels_moves_a_point_by_ten_pixels():
+    image = np.zeros((64, 64), np.float32)
+    image[30, 20] = 1
+    matrix = np.array([[1.0, 0, -10 * 2 / 64], [0, 1, 0]])
+    moved = warp_slice(image[None], matrix, 64, np.zeros(1))[0]
+    assert np.unravel_index(moved.argmax(), moved.shape) == (30, 30)
+
+
+def test_what_comes_from_outside_has_the_fill_value():
+    matrix = np.array([[1.0, 0, 1.0], [0, 1, 0]])
+    moved = warp_slice(np.full((2, 16, 16), 7.0), matrix, 16, np.array([-1024.0, 0.0]))
+    assert moved[0, :, -1] == pytest.approx(-1024)
+    assert moved[1, :, -1] == pytest.approx(0)
+
+
+def test_shrinking_averages_and_drops_no_pixel():
+    image = np.zeros((128, 128), np.float32)
+    image[::4, ::4] = 16
+    moved = warp_slice(image[None], IDENTITY, 16, np.zeros(1))[0]
+    assert moved.mean() == pytest.approx(image.mean(), rel=0.02)
+
+
+def test_blur_keeps_the_mean_and_lowers_the_noise():
+    noise = np.random.default_rng(0).normal(0, 10, (64, 64)).astype(np.float32)
+    soft = gaussian_blur(noise, 1.0)
+    assert soft.mean() == pytest.approx(noise.mean(), abs=0.3)
+    assert soft.std() < 0.4 * noise.std()
+
+
+def test_noise_has_the_configured_strength():
+    flat = np.full((128, 128), -800.0, np.float32)
+    settings = SliceAugmentation(noise_hu=(25, 25), noise_share=1.0)
+    noisy = intensity_augmented(flat, settings, np.random.default_rng(3))
+    assert noisy.std() == pytest.approx(25, rel=0.05)
+
+
+@pytest.fixture(scope="module")
+def bright_levels():
+    """A volume in which the slice of each level has its own brightness in the middle."""
+    volume = np.full((64, 24, 24), -1000, np.int16)
+    levels = np.array([52.0, 43.0, 33.0, 26.0, 18.0])
+    for n, k in enumerate(levels.astype(int)):
+        volume[k] = 200 * (n + 1)
+    return volume, levels
+
+
+def test_levels_move_with_the_volume(bright_levels):
+    volume, levels = bright_levels
+    settings = VolumeAugmentation(scale=(0.9, 1.1), shift=0.03, cut=0.2, pad=0.1, tilt_degrees=4, noise_hu=(0, 0))
+    for seed in range(20):
+        moved, new = augmented_volume(volume, levels, settings, np.random.default_rng(seed))
+        centre = moved[:, 11:13, 11:13].mean((1, 2))
+        assert (new > 0).all()
+        assert (new < 63).all()
+        for n, z in enumerate(new):
+            near = centre[max(int(z) - 1, 0) : int(z) + 3]
+            assert near.max() > 0.3 * (200 * (n + 1) + 1000) - 1000, (seed, n)
+
+
+def test_cutting_never_removes_a_level(bright_levels):
+    volume, _ = bright_levels
+    levels = np.array([62.0, 50.0, 30.0, 16.0, 1.0])
+    for seed in range(50):
+        _, new = augmented_volume(volume, levels, VolumeAugmentation(cut=0.4), np.random.default_rng(seed))
+        assert new.min() >= 0
+        assert new.max() <= 63
+
+
+def test_the_same_generator_gives_the_same_sample(bright_levels):
+    volume, levels = bright_levels
+    settings = VolumeAugmentation(rotation_degrees=10, cut=0.2, noise_hu=(10, 40), gamma=(0.8, 1.2))
+    first, second = (augmented_volume(volume, levels, settings, np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(first[0], second[0])
+    assert np.array_equal(first[1], second[1])
