@@ -24,7 +24,12 @@ def organs(patient: Patient, grid: Lattice, cavity: np.ndarray) -> dict[str, np.
     right, left = patient.right_dome, patient.left_dome
     # The liver fills the right side; its edge runs from the spine to the left front, and rises to the left.
     tip = rng.uniform(25, 65)
-    edge = (spine - 14 - p.y) * np.float32(tip / (spine - 14 - front)) + 4 - p.x
+    edge = (
+        (spine - 14 - p.y) * np.float32(tip / (spine - 14 - front))
+        + 4
+        - p.x
+        + 9 * np.sin(p.y * np.float32(0.045) + np.float32(rng.uniform(0, 6)))
+    )
     under = p.z - np.float32(right - rng.uniform(150, 200)) - np.clip(p.x + 40, 0, None) * np.float32(0.9)
     liver = meet(meet(cavity, edge * np.float32(0.8), 14), under * np.float32(0.7), 14)
     fields = {"liver": liver, "spleen": empty(grid), "gut": empty(grid), "gas": empty(grid)}
@@ -40,7 +45,7 @@ def organs(patient: Patient, grid: Lattice, cavity: np.ndarray) -> dict[str, np.
     stomach = np.array((0.45 * half, front + 0.45 * depth, left - rng.uniform(34, 48)))
     radii = np.array((0.31 * half, 0.31 * depth, rng.uniform(34, 52)))
     put_ellipsoid(fields["gut"], grid, stomach, radii)
-    put_tube(fields["gut"], grid, [stomach, stomach + (-35, -15, -50), stomach + (-85, -12, -62)], (22, 20, 15))
+    put_tube(fields["gut"], grid, np.array([(0, 0, 0), (-35, -15, -50), (-85, -12, -62)]) + stomach, (22, 20, 15))
     bubble = np.minimum(fields["gut"] - 3, (stomach[1] - radii[1] * rng.uniform(-0.1, 0.75)) - p.y)
     fields["gas"] = np.maximum(bubble, FAR)
     # Loops of the colon: under the left dome's outer part and across the front below.

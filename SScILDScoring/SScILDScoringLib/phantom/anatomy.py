@@ -82,7 +82,7 @@ def build(patient: Patient, grid: Lattice) -> Anatomy:
         Part("sheet", torso.sheet(patient, p, body), -760),
         Part("body", body, 5, -103, 1.8),
         Part("muscle", muscle, blood["muscle"] * 0.4 + 28),
-        Part("fat planes", planes, -55),
+        Part("fat planes", planes, -45),
         Part("thorax", thorax, -88),
         Part("cartilage", cartilage, 95),
         Part("ribs", rib, 480 * bone_age, 190 * bone_age, 1.3),

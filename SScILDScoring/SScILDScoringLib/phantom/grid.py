@@ -17,7 +17,7 @@ import numpy as np
 from .spec import PhantomSpec
 
 FIELD_STEP_MM = 2.2
-PROFILE_STEP_MM = 0.5
+PROFILE_STEP_MM = 0.125
 PROFILE_TOP_MM = 400.0
 
 
@@ -135,7 +135,7 @@ class ScanGrid(Lattice):
         lps_from_index[:3, :3] = self.direction * np.asarray(spec.spacing)
         top, bottom = spec.apex_mm + spec.above_mm, -(spec.lung_bottom_mm + spec.below_mm)
         middle = np.array([spec.centre_mm[0], chest_centre_y + spec.centre_mm[1], 0.0])
-        middle = self.patient @ (middle + [0, 0, (top + bottom) / 2]) + spec.carina_lps
+        middle = self.patient @ (middle + np.array([0, 0, (top + bottom) / 2])) + spec.carina_lps
         centre_index = np.array([(shape[2] - 1) / 2, (shape[1] - 1) / 2, (shape[0] - 1) / 2])
         lps_from_index[:3, 3] = middle - lps_from_index[:3, :3] @ centre_index
         self.lps_from_index = lps_from_index

@@ -62,6 +62,7 @@ class Patient:
         self.apex_difference = float(rng.uniform(-9, 9))
         self.base_difference = float(rng.uniform(-8, 8))
         self.trachea_slope = float(rng.uniform(0.02, 0.3))
+        self.taper = float(np.clip(rng.normal(0, 0.04), -0.09, 0.09))
         self.pressed_mm = float(rng.uniform(2, 12))
         self.dent_mm = float(rng.uniform(20, 30))
         self.squareness = float(rng.uniform(0.25, 0.6))
@@ -114,8 +115,9 @@ class Patient:
         d = self.spec.depth
         front, back = np.array(_CAGE_FRONT) * d, np.array(_CAGE_BACK) * d + self.spine_shift
         lean = self.lean(self.cage_heights)
+        taper = 1 + self.taper * np.clip(-self.cage_heights / 100, -1, 1.3)
         return {
-            "half_width": np.array(_CAGE_HALF_WIDTH) * self.spec.width,
+            "half_width": np.array(_CAGE_HALF_WIDTH) * self.spec.width * taper,
             "centre": (front + back) / 2 + lean,
             "half_depth": (back - front) / 2,
         }
@@ -160,6 +162,17 @@ class Patient:
         back = np.array(_BODY_BACK) * spec.depth + self.spine_shift + extra * 0.6
         lean = self.lean(z)
         return {"half_width": half_width, "centre": (front + back) / 2 + lean, "half_depth": (back - front) / 2}
+
+    @cached_property
+    def arm(self) -> np.ndarray:
+        """Centre line ``(n, 3)`` of the left upper arm, from the head of the humerus; the right one mirrors it."""
+        spec, top = self.spec, self.apex
+        x = 150 * (0.25 + 0.75 * spec.width)
+        if spec.arms == "up":
+            return np.array([(x, 40, top + 10), (x + 5, 20, top + 200)])
+        table = self.body_table
+        beside = float(np.interp(100, -self.body_heights, table["half_width"])) + 52 + spec.fat_mm * 0.3
+        return np.array([(x, 40, top - 8), (max(beside, x + 20), 44, top - 110), (max(beside + 4, x + 24), 38, -330)])
 
     # ---- airways ---------------------------------------------------------------------------------------------
 
@@ -207,18 +220,23 @@ class Patient:
         neck_y = self.trachea_y(top + 40)
         return {
             "aorta": Course.through(aorta, radii),
-            "brachiocephalic": Course.through([(-3, -30, l1 - 10), (-12, -30, l1 + 14), (-22, -27, l1 + 32)], [7, 6.5, 6.2]),
+            "brachiocephalic": Course.through(
+                [(-3, -30, l1 - 10), (-12, -30, l1 + 14), (-22, -27, l1 + 32)], [7, 6.5, 6.2]
+            ),
             "right_carotid": Course.through([(-22, -27, l1 + 32), (-24, -24, top), (-25, neck_y, top + 100)], 3.6),
             "right_subclavian": Course.through(
-                [(-22, -27, l1 + 32), (-38, -18, top - 6), (-66, -16, top - 4), (-110, -4, top - 16)], [5, 4.8, 4.4, 3.8]
+                [(-22, -27, l1 + 32), (-38, -18, top - 6), (-66, -16, top - 4), (-110, -4, top - 16)],
+                [5, 4.8, 4.4, 3.8],
             ),
-            "left_carotid": Course.through([(11, -24, l1 - 10), (18, -24, l1 + 18), (24, -24, top), (25, neck_y, top + 100)], [4.4, 4, 3.7, 3.6]),
+            "left_carotid": Course.through(
+                [(11, -24, l1 - 10), (18, -24, l1 + 18), (24, -24, top), (25, neck_y, top + 100)], [4.4, 4, 3.7, 3.6]
+            ),
             "left_subclavian": Course.through(
                 [(22, -6, l1 - 10), (27, -6, l1 + 20), (36, -10, top - 5), (66, -14, top - 3), (110, -4, top - 16)],
                 [5.4, 5, 4.8, 4.4, 3.8],
             ),
             "vertebral": Course.through([(24, 2, top), (20, float(self.spine_y(top + 60)) - 8, top + 100)], 1.8),
-        }  # fmt: skip
+        }
 
     @cached_property
     def cava(self) -> dict[str, Course]:
@@ -228,22 +246,53 @@ class Patient:
         entry = self.l3 + 2
         spine = float(self.spine_y(0))
         return {
-            "superior": Course.through([(-27 * m, -36, join_z), (-28 * m, -32, 0), (-28 * m, -30, entry)], [8.5, 9, 10]),
-            "right_vein": Course.through([(-27 * m, -36, join_z), (-31, -38, l1 + 24), (-38, -34, top - 8), (-34, -28, top + 90)], [8, 7.2, 6.5, 5]),
-            "left_vein": Course.through([(-27 * m, -36, join_z), (-2, -44, l1 + 7), (24, -40, l1 + 20), (40, -34, top - 10), (34, -28, top + 90)], [7.5, 6.5, 6.5, 6.2, 5]),
-            "azygos": Course.through([(-27 * m, -26, 12), (-20, 4, 14), (-9, spine - 20, 0), (-8, spine - 18, -60), (-6, float(self.spine_y(-180)) - 20, -180)], [4.2, 4, 3.6, 3.2, 2.6]),
-        }  # fmt: skip
+            "superior": Course.through(
+                [(-27 * m, -36, join_z), (-28 * m, -32, 0), (-28 * m, -30, entry)], [8.5, 9, 10]
+            ),
+            "right_vein": Course.through(
+                [(-27 * m, -36, join_z), (-31, -38, l1 + 24), (-38, -34, top - 8), (-34, -28, top + 90)],
+                [8, 7.2, 6.5, 5],
+            ),
+            "left_vein": Course.through(
+                [
+                    (-27 * m, -36, join_z),
+                    (-2, -44, l1 + 7),
+                    (24, -40, l1 + 20),
+                    (40, -34, top - 10),
+                    (34, -28, top + 90),
+                ],
+                [7.5, 6.5, 6.5, 6.2, 5],
+            ),
+            "azygos": Course.through(
+                [
+                    (-27 * m, -26, 12),
+                    (-20, 4, 14),
+                    (-9, spine - 20, 0),
+                    (-8, spine - 18, -60),
+                    (-6, float(self.spine_y(-180)) - 20, -180),
+                ],
+                [4.2, 4, 3.6, 3.2, 2.6],
+            ),
+        }
 
     @cached_property
     def pulmonary(self) -> dict[str, Course]:
         """Pulmonary trunk and its main branches (right-heart blood)."""
         m, h = self.mediastinal, self.spec.heart
         return {
-            "trunk": Course.through([(14 * m, -58, self.l3 - 4), (20 * m, -46, self.l3 / 2 - 4), (19 * m, -32, -14)], [13 * h, 13 * h, 12.5]),
-            "left": Course.through([(19 * m, -32, -14), (30 * m, -14, -8), (40 * m, 2, -9), (45 * m, 12, -20), (46 * m, 15, -30)], [11, 10.5, 9, 7.5, 6]),
-            "right": Course.through([(19 * m, -32, -14), (0, -23, -19), (-22 * m, -16, -21), (-37 * m, -9, -23), (-41 * m, -2, -33)], [11, 10.5, 9.5, 8, 6]),
+            "trunk": Course.through(
+                [(14 * m, -58, self.l3 - 4), (20 * m, -46, self.l3 / 2 - 4), (19 * m, -32, -14)], [13 * h, 13 * h, 12.5]
+            ),
+            "left": Course.through(
+                [(19 * m, -32, -14), (30 * m, -14, -8), (40 * m, 2, -9), (45 * m, 12, -20), (46 * m, 15, -30)],
+                [11, 10.5, 9, 7.5, 6],
+            ),
+            "right": Course.through(
+                [(19 * m, -32, -14), (0, -23, -19), (-22 * m, -16, -21), (-37 * m, -9, -23), (-41 * m, -2, -33)],
+                [11, 10.5, 9.5, 8, 6],
+            ),
             "right_upper": Course.through([(-32 * m, -14, -20), (-44 * m, -16, -8)], [6.5, 5]),
-        }  # fmt: skip
+        }
 
     @cached_property
     def pulmonary_veins(self) -> dict[str, Course]:

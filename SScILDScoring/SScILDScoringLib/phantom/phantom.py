@@ -164,7 +164,7 @@ def _trees(patient: Patient, survey: Survey, grid: ScanGrid):
             continue
         for root, share in ((pulmonary[name].points[-1], 0.5), (_middle(veins, name), 0.45)):
             targets = own[rng.random(len(own)) < share * 2600 / len(own)]
-            vessels.append(grow(root, targets, 0.46, 6.0, rng))
+            vessels.append(grow(root, targets, 0.43, 5.6, rng))
         targets = own[rng.random(len(own)) < 40 / len(own)]
         bronchi.append(grow(airways[name].points[-1], targets, 0.9, 3.6, rng))
     volume_shape = grid.shape
@@ -172,13 +172,13 @@ def _trees(patient: Patient, survey: Survey, grid: ScanGrid):
     walls, lumina = np.zeros(volume_shape, np.uint8), np.zeros(volume_shape, np.uint8)
     affine = grid.index_from_patient, grid.patient_from_index
     voxel = float(np.mean(grid.step_mm[:2]))
-    blur = max(0.8, voxel, 0.55 * float(grid.step_mm[2]))
+    blur, thick = max(0.8, voxel), float(grid.step_mm[2])
     if vessels:
         tree = Segments.joined(vessels).thicker_than(0.13 * blur)
-        paint(vessel_volume, *affine, tree, blur)
+        paint(vessel_volume, *affine, tree, blur, slice_mm=thick)
         airway = Segments.joined(bronchi).thicker_than(max(0.8, 0.35 * blur))
-        paint(walls, *affine, airway, blur, grow_mm=0.55)
-        paint(lumina, *affine, airway, blur)
+        paint(walls, *affine, airway, blur, grow_mm=0.55, slice_mm=thick)
+        paint(lumina, *affine, airway, blur, slice_mm=thick)
     return vessel_volume, walls, lumina
 
 

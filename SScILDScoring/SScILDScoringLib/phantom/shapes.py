@@ -53,7 +53,8 @@ def put_ellipsoid(
     """Joins an ellipsoid to ``field`` in place; ``axes``: its 3x3 directions (columns), the patient's if None."""
     centre, radii = np.asarray(centre, float), np.asarray(radii, float)
     axes = np.eye(3) if axes is None else np.asarray(axes, float)
-    reach = np.sqrt(((axes * (radii - FAR)) ** 2).sum(axis=1))
+    far = FAR - np.float32(round_mm)
+    reach = np.sqrt(((axes * (radii - far)) ** 2).sum(axis=1))
     box = grid.box(centre - reach, centre + reach)
     if box is None:
         return
@@ -67,7 +68,7 @@ def put_ellipsoid(
         slope = slope + square * np.float32(1 / radii[a] ** 2)
     r = np.sqrt(inside)
     # (1 - r) r / |gradient|: exact to first order at the surface, whatever the ratio of the radii.
-    depth = np.maximum((1 - r) * r / np.sqrt(slope + np.float32(1e-8)), FAR)
+    depth = np.maximum((1 - r) * r / np.sqrt(slope + np.float32(1e-8)), far)
     field[box] = join(field[box], depth, round_mm)
 
 
@@ -82,11 +83,12 @@ def put_tube(
     points = np.asarray(points, float)
     radii = np.broadcast_to(np.asarray(radii, float), len(points))
     for a, b, ra, rb in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True):
-        reach = max(ra, rb) - FAR
+        far = FAR - np.float32(round_mm)
+        reach = max(ra, rb) - far
         box = grid.box(np.minimum(a, b) - reach, np.maximum(a, b) + reach)
         if box is not None:
             depth = capsule(grid.points[box], a, b, ra, rb)
-            field[box] = join(field[box], np.maximum(depth, FAR), round_mm)
+            field[box] = join(field[box], np.maximum(depth, far), round_mm)
 
 
 def capsule(p: Points, a: np.ndarray, b: np.ndarray, ra: float, rb: float) -> np.ndarray:

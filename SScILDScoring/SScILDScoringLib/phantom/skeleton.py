@@ -133,7 +133,6 @@ def girdle(patient: Patient, grid: Lattice, cage_outer: np.ndarray) -> np.ndarra
     up = 14 if spec.arms == "up" else -4
     start_y = float(sternum_y(patient, notch)) + 2
     top = patient.apex
-    head = (150 * w, 42, top - 4 + up * 0.9)
     for side in (-1, 1):
         clavicle = [
             (side * 20, start_y, notch - 4),
@@ -142,19 +141,9 @@ def girdle(patient: Patient, grid: Lattice, cage_outer: np.ndarray) -> np.ndarra
             (side * 132 * w, 30, top + up + 8),
         ]
         put_tube(field, grid, clavicle, (9.5, 6.2, 5.6, 6.5))
-        put_ellipsoid(field, grid, (side * head[0], head[1], head[2]), (23, 24, 24))
-        if spec.arms == "up":
-            put_tube(
-                field, grid, [(side * head[0], head[1], head[2] + 5), (side * (head[0] + 6), 20, top + 200)], (16, 12)
-            )
-        else:
-            x = max(150 * w + 36, 196)
-            put_tube(
-                field,
-                grid,
-                [(side * head[0], head[1], head[2] - 5), (side * (x - 8), 40, top - 110), (side * (x + 4), 34, -330)],
-                (16, 12, 12),
-            )
+        arm = patient.arm * (side, 1, 1)
+        put_ellipsoid(field, grid, arm[0], (23, 24, 24))
+        put_tube(field, grid, arm, (16, 12) if spec.arms == "up" else (16, 12, 12))
         # Acromion and spine of the shoulder blade.
         put_tube(
             field,

@@ -26,23 +26,11 @@ def body(patient: Patient, grid: Lattice) -> np.ndarray:
     depth = (1 - np.sqrt(np.maximum(uu + vv - squareness * np.minimum(uu, 1.4) * np.minimum(vv, 1.4), 0))) * size
     # The skin bulges round the shoulders instead of ending in the sharp tips of an oval.
     depth = np.maximum(depth, -25.0).astype(np.float32)
-    top = patient.apex
-    shoulder_x = 150 * (0.2 + 0.8 * spec.width)
     for side in (-1, 1):
-        rise = 18 if spec.arms == "up" else 0
-        put_ellipsoid(depth, grid, (side * shoulder_x, 42, top + rise), (52, 52, 52), round_mm=20)
-        if spec.arms == "up":
-            end = (side * (shoulder_x + 5), 20, top + 190)
-            put_tube(depth, grid, [(side * shoulder_x, 38, top + 20), end], (50, 44), round_mm=20)
-        else:
-            x = float(np.max(table["half_width"][8:])) + 46 + spec.fat_mm * 0.5
-            put_tube(
-                depth,
-                grid,
-                [(side * shoulder_x, 42, top), (side * max(x, 195), 40, top - 110), (side * max(x + 5, 200), 34, -320)],
-                (48, 44 + spec.fat_mm * 0.3, 36 + spec.fat_mm * 0.3),
-                round_mm=14,
-            )
+        arm = patient.arm * (side, 1, 1)
+        put_ellipsoid(depth, grid, arm[0], (52, 52, 52), round_mm=20)
+        thick = (50, 44) if spec.arms == "up" else (48, 42 + spec.fat_mm * 0.3, 36 + spec.fat_mm * 0.3)
+        put_tube(depth, grid, arm, thick, round_mm=14)
         if spec.breast_mm:
             z = -42 * spec.apex_mm / 85
             front = float(np.interp(-z, -heights, table["centre"] - table["half_depth"]))
@@ -66,7 +54,7 @@ def chest_muscle(patient: Patient, p: Points, body_depth: np.ndarray, cage_outer
         heights, spec.fat_mm * np.interp(heights, (-120, -20, 60, patient.apex + 20), (1.0, 0.9, 0.6, 0.45))
     )
     if spec.breast_mm:
-        fat = fat + np.float32(spec.breast_mm) * (p.y < -40)
+        fat = fat + np.float32(spec.breast_mm) * np.clip((-15 - p.y) * np.float32(1 / 45), 0, 1)
     # Thickness of the muscle outside the ribs: thick at the shoulder blades and the back, thin low at the sides.
     wall = p.profile(heights, np.interp(heights, (-140, -90, -40, 20, 60), (11, 13, 22, 60, 120)))
     back = np.clip((p.y - np.float32(35)) * np.float32(1 / 40), 0, 1) * 26
@@ -84,7 +72,7 @@ def fat_planes(patient: Patient, p: Points, muscle: np.ndarray, cage_outer: np.n
     # Distance to the sheet: the noise over its typical slope (2 pi / wavelength).
     noise = sample(band_block(), Placement(rng, 10.0).lattice(p.x[where], p.y[where], p.z[where]))
     depth = np.full(muscle.shape, FAR, np.float32)
-    depth[where] = np.minimum(1.7 - np.abs(noise) * np.float32(11), within[where])
+    depth[where] = np.minimum(1.1 - np.abs(noise) * np.float32(11), within[where])
     return depth
 
 
