@@ -36,10 +36,10 @@ def body_mask(hu: np.ndarray) -> np.ndarray:
     tissue = small > TISSUE_HU
     if not tissue.any():
         return np.zeros(hu.shape, bool)
-    radius = max(1, round(min(small.shape) / 85))
+    radius = max(1, min(small.shape) // 85)
     trunk = _large_pieces(opened(tissue, radius))
     # Opening may have cut through a thin chest wall; tissue next to the trunk closes it again.
-    inside = without_holes(trunk | (dilated(trunk, 2) & tissue))
+    inside = without_holes(trunk | (dilated(trunk, radius) & tissue))
     if not inside.any():
         return np.zeros(hu.shape, bool)
     inside |= _lung_cut_by_the_border(small, inside)
