@@ -140,7 +140,9 @@ def choose_series(folder: DicomFolder, uid: str | None) -> tuple[SeriesInfo, str
     if not infos:
         if folder.damaged:
             raise ScanError("The DICOM files are damaged or were not copied completely; copy or export them again.")
-        raise ScanError("No DICOM images were found here; give the folder that holds the CT series.")
+        raise ScanError(
+            "No DICOM images were found here; give the folder that holds the CT series, or the image file itself."
+        )
     if uid is not None:
         wanted = [i for i in infos if i.uid == uid.strip()]
         if not wanted:

@@ -14,6 +14,11 @@ from .scan import CTScan, scan_from_array
 
 _DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data\s?file:)[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
 
+_DAMAGED = "The {} file is damaged or was not copied completely; copy or export it again."
+
+_META_TYPES = {f"MET_{u}{t}" for u in ("", "U") for t in ("CHAR", "SHORT", "INT", "LONG", "LONG_LONG")}
+_META_TYPES |= {"MET_FLOAT", "MET_DOUBLE"}
+
 
 def read_nrrd(path: Path, progress: Progress = silent) -> CTScan:
     """The CT in an NRRD file (``.nrrd``, ``.nhdr``). Raises ScanError as :func:`read_meta_image` does."""
@@ -34,6 +39,8 @@ def _read(path: Path, kind: str, image_io: str, progress: Progress) -> CTScan:
 
     progress("read", 0.0, "Reading the scan")
     _check_data_files(path)
+    if kind == "MetaImage" and not _is_sound_meta_header(path):
+        raise ScanError(_DAMAGED.format(kind))
     reader = sitk.ImageFileReader()
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))
@@ -45,7 +52,7 @@ def _read(path: Path, kind: str, image_io: str, progress: Progress) -> CTScan:
             reader.SetExtractSize([*size[:3], *[0] * (len(size) - 3)])
             image = reader.Execute()
     except RuntimeError as error:
-        raise ScanError(f"The {kind} file is damaged or was not copied completely; copy or export it again.") from error
+        raise ScanError(_DAMAGED.format(kind)) from error
     progress("read", 0.7, "Reading the scan")
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
@@ -100,3 +107,41 @@ def _check_data_files(path: Path) -> None:
             raise ScanError("The header names a numbered set of voxel files; export the CT as one file.")
     if not listed and not (path.parent / first).is_file():
         raise ScanError("The file with the voxels that belongs to this header is missing; put both into one folder.")
+
+
+def _is_sound_meta_header(path: Path) -> bool:
+    """Whether a MetaImage header's numbers fit each other: ITK crashes on some that do not (NDims = -3)."""
+    with path.open("rb") as stream:
+        lines = stream.read(1 << 16).split(b"\n")
+    fields: dict[str, list[str]] = {}
+    for line in lines:
+        key, equals, value = line.decode("utf-8", "replace").partition("=")
+        if not equals:
+            return False
+        fields[key.strip()] = value.split()
+        if key.strip() == "ElementDataFile":
+            break
+    else:
+        return False
+    try:
+        (count,) = (int(v) for v in fields["NDims"])
+        sizes = [int(v) for v in fields["DimSize"]]
+        rows = {
+            "Offset": 1,
+            "Position": 1,
+            "Origin": 1,
+            "ElementSpacing": 1,
+            "TransformMatrix": count,
+            "Rotation": count,
+        }
+        numbers = {key: [float(v) for v in fields[key]] for key in rows if key in fields}
+    except (KeyError, ValueError):
+        return False
+    return (
+        2 <= count <= 6
+        and len(sizes) == count
+        and all(0 <= n < 1 << 20 for n in sizes)
+        and all(len(values) == count * rows[key] for key, values in numbers.items())
+        and bool(np.isfinite([v for values in numbers.values() for v in values]).all())
+        and "".join(fields.get("ElementType", [])) in _META_TYPES
+    )

@@ -182,6 +182,8 @@ def _header(order, dim, datatype, pixdim, offset, scaling, units, codes, quatern
 def _matrix_of_quaternion(vector, offset, pixdim) -> np.ndarray:
     b, c, d = (float(v) for v in vector)
     length = b * b + c * c + d * d
+    if not length < 1.01:  # no rotation at all; NaN as well
+        return np.full((4, 4), np.nan)
     if length > 1:  # rounding of a half turn
         b, c, d = (v / np.sqrt(length) for v in (b, c, d))
     a = np.sqrt(max(0.0, 1 - min(length, 1.0)))
@@ -213,7 +215,8 @@ def _geometry(header: NiftiHeader) -> tuple[np.ndarray, dict]:
         return header.sform, {}
     x, y, z = (n - 1 for n in header.size)
     corners = np.array([[i, j, k, 1] for i in (0, x) for j in (0, y) for k in (0, z)], float).T
-    apart = np.linalg.norm(((header.sform - header.qform) @ corners)[:3], axis=0).max()
+    with np.errstate(all="ignore"):  # a damaged qform beside a good sform
+        apart = np.linalg.norm(((header.sform - header.qform) @ corners)[:3], axis=0).max()
     return header.sform, {"geometry_conflict_mm": round(float(apart), 2)} if apart > 1 else {}
 
 

@@ -38,6 +38,8 @@ def read_scan(path: str | Path, *, series: str | None = None, progress: Progress
     progress("read", 0.0, "Reading the scan")
     if not path.exists():
         raise ScanError(f"There is no file or folder {path.name!r} at the given place; check the path.")
+    if not path.is_dir() and not path.is_file():
+        raise ScanError(f"This is neither a file nor a folder; give {_ACCEPTED}.")
     try:
         if path.is_dir():
             from .dicom_reading import read_dicom
@@ -67,7 +69,8 @@ def case_name(path: str | Path) -> str:
 
 
 def _read_file(path: Path, series: str | None, progress: Progress) -> CTScan:
-    reader = _reader_of(_first_bytes(path))
+    start = _first_bytes(path)
+    reader = _reader_of(start)
     if reader is not None:
         if series is not None:
             raise ScanError("A series can be chosen in a DICOM folder only; this is a single image file.")
@@ -80,6 +83,8 @@ def _read_file(path: Path, series: str | None, progress: Progress) -> CTScan:
         return read_dicom(path, series, progress)
     if path.stat().st_size == 0:
         raise ScanError("The file is empty; copy or export it again.")
+    if start.startswith(b"PK\x03\x04"):
+        raise ScanError("This is a ZIP archive; unpack it and give the folder.")
     raise ScanError(f"The file is none of the kinds that can be read; give {_ACCEPTED}.")
 
 

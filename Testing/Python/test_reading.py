@@ -277,6 +277,45 @@ def test_a_header_does_not_choose_files_elsewhere(tmp_path, ending, name):
         read_scan(path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("NDims = 3", "NDims = -3"),
+        ("NDims = 3", "NDims = 9999999"),
+        ("DimSize = 24 32 20", "DimSize = 24 32"),
+        ("DimSize = 24 32 20", "DimSize = 24 32 -1"),
+        ("ElementType = MET_SHORT", "ElementType = MET_NOTHING"),
+        ("Offset = -100 -120 300", "Offset = -100 nan 300"),
+        ("ElementDataFile = LOCAL", "ElementDataFil"),
+    ],
+)
+def test_impossible_meta_image_headers_are_refused(tmp_path, old, new):
+    path = write(tmp_path / "scan.mha")
+    data = path.read_bytes()
+    assert old.encode() in data
+    path.write_bytes(data.replace(old.encode(), new.encode()))
+    with pytest.raises(ScanError, match="damaged"):
+        read_scan(path)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nrrd", ".mha"])
+def test_random_damage_to_a_header_never_ends_in_anything_but_a_sentence(tmp_path, ending):
+    path = write(tmp_path / f"scan{ending}", np.ascontiguousarray(HU[:6, :16, :16]))
+    good = path.read_bytes()
+    rng = np.random.default_rng(5)
+    refused = 0
+    for _ in range(60):
+        data = bytearray(good)
+        for place in rng.integers(0, 340, rng.integers(1, 8)):
+            data[place] = rng.integers(256)
+        path.write_bytes(data)
+        try:
+            read_scan(path)
+        except ScanError:
+            refused += 1
+    assert refused > 0
+
+
 def four_dimensional(folder: Path, ending: str) -> Path:
     path = folder / f"scan{ending}"
     sitk.WriteImage(sitk.JoinSeries([itk_image(HU, MATRIX)] * 3), str(path))
