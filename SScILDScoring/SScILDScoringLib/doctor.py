@@ -234,12 +234,13 @@ def _folders() -> Iterator[Check]:
     from .models import user_folder
 
     folder = user_folder()
-    place = next(p for p in (folder, *folder.parents) if p.is_dir())
-    if os.access(place, os.W_OK):
-        yield Check("models folder", "ok", str(folder))
-    else:
+    place = next(p for p in (folder, *folder.parents) if p.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            yield Check("models folder", "ok", str(folder))
+    except OSError as error:
         advice = "Networks cannot be installed there; name the folder of a bundle instead (--s-net, SSCILD_MODELS)."
-        yield Check("models folder", "warning", f"{folder} cannot be written", advice)
+        yield Check("models folder", "warning", f"{folder}: {error.strerror or error}", advice)
     for name, path in (("disk, models", place), ("disk, temporary", Path(tempfile.gettempdir()))):
         free = shutil.disk_usage(path).free / _GIB
         if free < _LEAST_DISK_GIB:

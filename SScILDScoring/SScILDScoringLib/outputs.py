@@ -26,8 +26,6 @@ def check_case_folder(out: str | Path, case: str, overwrite: bool = False) -> Pa
     """
     out = Path(out)
     folder = out / safe_name(case)
-    if out.exists() and not out.is_dir():
-        raise SettingsError(f"{out} is a file; give a folder for the results with -o.")
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{folder} is a file; choose another folder with -o or another name with --case.")
     if folder.is_dir() and any(folder.iterdir()):
@@ -35,8 +33,8 @@ def check_case_folder(out: str | Path, case: str, overwrite: bool = False) -> Pa
             raise SettingsError(f"{folder} has results already; add --overwrite, or choose another folder with -o.")
         if not (folder / "scores.json").is_file():
             raise SettingsError(f"{folder} holds other files than results of this software and is left as it is.")
-    place = next(parent for parent in (out, *out.absolute().parents) if parent.is_dir())
-    if not os.access(place, os.W_OK):
+    place = next(p for p in (out, *out.absolute().parents) if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
         raise SettingsError(f"Nothing can be written to {place}; choose another folder with -o.")
     return folder
 

@@ -342,6 +342,16 @@ def test_a_folder_that_holds_something_else_is_never_overwritten(score, tmp_path
     assert [p.name for p in folder.iterdir()] == ["thesis.doc"]
 
 
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_place_that_is_a_file_is_refused_before_the_work(below, score, tmp_path):
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    code, _, err = score(out=tmp_path / "file" / below)
+    assert code == 2
+    assert err.splitlines() == [
+        f"sscild: Nothing can be written to {tmp_path / 'file'}; choose another folder with -o."
+    ]
+
+
 def test_of_several_cts_the_good_ones_are_kept(score, ct, tmp_path):
     bad = tmp_path / "bad.nii.gz"
     bad.write_text("no CT", encoding="utf-8")
