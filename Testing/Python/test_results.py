@@ -199,7 +199,7 @@ def test_a_file_that_cannot_be_written_is_said_and_leaves_nothing(result, tmp_pa
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_an_existing_result_survives_a_failed_write(result, tmp_path, monkeypatch):
+def test_an_existing_result_survives_a_failed_write(result, tmp_path):
     path = write_json(result, tmp_path / "scores.json")
     before = path.read_bytes()
     broken = ScanResult(**{**vars(result), "settings": {"x": "\ud800"}})  # no UTF-8 for half a character
