@@ -26,6 +26,8 @@ _TAGS = [
     "PerFrameFunctionalGroupsSequence", "SpecificCharacterSet", "DirectoryRecordSequence", "FrameIncrementPointer",
 ]  # fmt: skip
 
+_MOST_FRAMES = 100_000  # no scan has more; a damaged header may say billions
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -144,6 +146,8 @@ def _add_file(folder: DicomFolder, path: Path, seen: set) -> None:
         if not uid or not sop_class:
             raise ValueError("incomplete")
         frames = list(_frames(header, path))
+        if uid not in folder.series:
+            _settle(header)
     except Exception:  # pydicom raises anything on damaged files
         folder.damaged += 1
         return
@@ -155,6 +159,17 @@ def _add_file(folder: DicomFolder, path: Path, seen: set) -> None:
             series.frames.append(frame)
 
 
+def _settle(dataset) -> None:
+    """Decodes all elements now (pydicom does it when they are first used) and drops those that cannot be."""
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+            for item in element.value[:1] if element.VR == "SQ" else ():
+                _settle(item)
+        except Exception:  # pydicom raises anything on damaged elements
+            del dataset[tag]
+
+
 def _frames(header, path: Path) -> Iterator[Frame]:
     syntax = str(getattr(header.file_meta, "TransferSyntaxUID", ""))
     if not syntax:  # no file meta group: implicit or explicit little endian, as pydicom found it
@@ -163,6 +178,8 @@ def _frames(header, path: Path) -> Iterator[Frame]:
     if not rows or not columns:
         return
     count = int(header.get("NumberOfFrames") or 1)
+    if count > _MOST_FRAMES:
+        raise ValueError("damaged")
     shared = _first(header, "SharedFunctionalGroupsSequence")
     per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
     for number in range(count):

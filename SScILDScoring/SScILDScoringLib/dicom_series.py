@@ -190,7 +190,7 @@ def _hard_reason(series: Series, modality: str, images: list, stack: Stack | Non
         return "no images"
     if not images:
         return "a localiser (scout view), not slices"
-    if int(header.get("SamplesPerPixel") or 1) != 1:
+    if header.get("SamplesPerPixel") not in (None, 1):
         return "colour pictures, not a CT"
     rescale = str(first_value(header, "PixelValueTransformationSequence", "RescaleType") or "HU").strip().upper()
     if rescale not in ("HU", "US", "UNSPECIFIED", "HOUNSFIELD", "HU_MOD", ""):

@@ -468,6 +468,27 @@ def test_private_junk_and_broken_values_do_not_matter(tmp_path):
     assert scan.acquisition["contrast_agent"] == "none"
 
 
+@pytest.mark.filterwarnings("error")
+def test_random_damage_to_headers_never_ends_in_anything_but_a_sentence(tmp_path):
+    series = dw.write_series(tmp_path / "series", HU[:6])[0]
+    enhanced = dw.write_enhanced(tmp_path / "enhanced", HU[:6])
+    rng = np.random.default_rng(3)
+    refused = 0
+    for path in (series, enhanced):
+        good = path.read_bytes()
+        header = len(good) - HU[0].nbytes * (6 if path is enhanced else 1)
+        for _ in range(80):
+            data = bytearray(good)
+            for place in rng.integers(132, header, rng.integers(1, 8)):
+                data[place] = rng.integers(256)
+            path.write_bytes(data)
+            try:
+                read_scan(path.parent if path is series else path)
+            except ScanError:
+                refused += 1
+    assert refused > 0
+
+
 def test_the_patient_is_in_identity_and_nowhere_else(tmp_path):
     dw.write_series(tmp_path / "series", HU)
     scan = read_scan(tmp_path / "series")
