@@ -324,6 +324,24 @@ def test_overlap_decides_how_much_the_patterns_share():
     assert share[1] > 0.9
 
 
+def test_fibrosis_pulls_the_bronchi_open():
+    """With severe reticulation wide airways are seen in the outer lung; without disease hardly any."""
+    _, sick, well = _difference(DiseaseSpec(reticulation=0.5, severity=0.55))
+    _, mild, _ = _difference(DiseaseSpec(reticulation=0.5, severity=0.05))
+    air = [(p.scan.voxels[p.labels > 0] < -930).mean() for p in (sick, mild)]
+    assert air[0] > air[1] + 0.002
+    assert (well[sick.labels > 0] < -930).mean() < 0.01
+
+
+def test_masses_are_solid_belong_to_the_lung_and_do_not_score(healthy):
+    phantom = make_phantom(SMALL.with_(masses=3, disease=DiseaseSpec()))
+    np.testing.assert_array_equal(phantom.labels, healthy.labels)
+    lung = phantom.labels > 0
+    solid = lung & (phantom.scan.voxels > -50) & (healthy.scan.voxels < -600)
+    assert solid.sum() * np.prod(SMALL.spacing) > 1000
+    assert phantom.scores(40) == (0, 0, 0)
+
+
 # ---- settings -----------------------------------------------------------------------------------------------------
 
 

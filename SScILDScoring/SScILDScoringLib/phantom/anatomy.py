@@ -99,6 +99,7 @@ def build(patient: Patient, grid: Lattice) -> Anatomy:
         Part("girdle", girdle, 620 * bone_age, 210 * bone_age, 2.2),
         Part("heart", organs["muscle"], blood["muscle"]),
         Part("cava", organs["cava"], blood["cava"]),
+        Part("injected vein", organs["injected"], blood["injected"]),
         Part("right blood", organs["right"], blood["right"]),
         Part("left blood", organs["left"], blood["left"]),
         Part("airway wall", join(f["airways"] + 1.6, f["airways"]), 20),

@@ -56,7 +56,7 @@ class DiseaseMap:
             field = None
             if not np.isinf(threshold):
                 field = np.full(lungs.shape, -2, np.float32)
-                field[where] = (score - np.float32(threshold)) * np.float32(1.6)
+                field[where] = (score - np.float32(threshold)) * np.float32(3.0)
             fields.append(field)
         return tuple(fields)
 

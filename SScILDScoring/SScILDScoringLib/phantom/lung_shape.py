@@ -20,8 +20,7 @@ def diaphragm_height(patient: Patient, p: Points) -> np.ndarray:
     spec = patient.spec
     width = float(patient.cage_half_width(patient.right_dome - 35))
     front, back = float(patient.cage_front(patient.right_dome - 35)), float(patient.cage_back(patient.right_dome - 35))
-    peak_x = 0.5 * width
-    peak_y = front + 0.46 * (back - front)
+    peak_x, peak_y = patient.dome_peak
     left = np.clip(np.float32(0.5) + p.x * np.float32(1 / 50), 0, 1)
     beside = np.abs(p.x) - np.float32(peak_x)
     lateral = beside > 0

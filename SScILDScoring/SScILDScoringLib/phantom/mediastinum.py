@@ -49,7 +49,7 @@ def soft_organs(patient: Patient, grid: Lattice) -> dict[str, np.ndarray]:
     """Depth fields by kind of blood: ``muscle`` (heart muscle and oesophagus), ``left`` (left heart, aorta and its
     branches, pulmonary veins), ``right`` (right heart and pulmonary arteries), ``cava`` (systemic veins)."""
     heart = heart_parts(patient)
-    fields = {name: empty(grid) for name in ("muscle", "left", "right", "cava")}
+    fields = {name: empty(grid) for name in ("muscle", "left", "right", "cava", "injected")}
     for name, part in (("muscle", "whole"), ("left", "left"), ("right", "right")):
         for centre, radii, axes in heart[part]:
             put_ellipsoid(fields[name], grid, centre, radii, axes, round_mm=10 if name == "muscle" else 4)
@@ -61,6 +61,9 @@ def soft_organs(patient: Patient, grid: Lattice) -> dict[str, np.ndarray]:
     ):
         for points, radii in patient.points_of(courses):
             put_tube(fields[name], grid, points, radii, round_mm=1.5)
+    for side in (-1, 1):
+        vein = patient.arm_vein(side)
+        put_tube(fields["injected" if side == patient.injected_side else "cava"], grid, vein.points, vein.radii)
     put_tube(fields["muscle"], grid, *oesophagus(patient))
     return fields
 

@@ -68,6 +68,8 @@ class Patient:
         self.squareness = float(rng.uniform(0.25, 0.6))
         self.heart_axis_deg = float(rng.uniform(28, 55))
         self.wobble = rng.normal(0, 1, 40)
+        # The arm vein through which contrast runs in while the scan is made.
+        self.injected_side = int(rng.choice([-1, 1])) if spec.contrast and rng.random() < 0.6 else 0
         self.blood = self._enhancement(spec.rng("contrast"))
 
     @staticmethod
@@ -80,12 +82,21 @@ class Patient:
         values = {
             "left": rng.uniform(150, 330),
             "right": rng.uniform(140, 380),
-            "cava": rng.uniform(180, 800),
+            "cava": rng.uniform(180, 700),
+            "injected": rng.uniform(700, 2600),
             "muscle": rng.uniform(80, 120),
             "liver": rng.uniform(70, 120),
             "spleen": rng.uniform(90, 140),
         }
-        none = {"left": plain, "right": plain, "cava": plain, "muscle": 46, "liver": rng.uniform(45, 65), "spleen": 50}
+        none = {
+            "left": plain,
+            "right": plain,
+            "cava": plain,
+            "injected": plain,
+            "muscle": 46,
+            "liver": rng.uniform(45, 65),
+            "spleen": 50,
+        }
         return values if self.spec.contrast else none
 
     # ---- profiles along z ------------------------------------------------------------------------------------
@@ -173,6 +184,13 @@ class Patient:
         table = self.body_table
         beside = float(np.interp(100, -self.body_heights, table["half_width"])) + 52 + spec.fat_mm * 0.3
         return np.array([(x, 40, top - 8), (max(beside, x + 20), 44, top - 110), (max(beside + 4, x + 24), 38, -330)])
+
+    @cached_property
+    def dome_peak(self) -> tuple[float, float]:
+        """Distance from the midline and y of the tops of the diaphragm's domes."""
+        z = self.right_dome - 35
+        front, back = float(self.cage_front(z)), float(self.cage_back(z))
+        return 0.5 * float(self.cage_half_width(z)), front + 0.46 * (back - front)
 
     # ---- airways ---------------------------------------------------------------------------------------------
 
@@ -274,6 +292,13 @@ class Patient:
                 [4.2, 4, 3.6, 3.2, 2.6],
             ),
         }
+
+    def arm_vein(self, side: int) -> Course:
+        """Subclavian and axillary vein of one side (-1 right, 1 left), from the arm to the brachiocephalic vein."""
+        top, w = self.apex, 0.3 + 0.7 * self.spec.width
+        inner = (38, -34, top - 8)
+        points = [inner, (66 * w, -34, top - 10), (100 * w, -14, top - 4), self.arm[0] * (1, 0.3, 1), self.arm[1]]
+        return Course.through(np.asarray(points) * (side, 1, 1), [6, 5.6, 5, 4.2, 3])
 
     @cached_property
     def pulmonary(self) -> dict[str, Course]:

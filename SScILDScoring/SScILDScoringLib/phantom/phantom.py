@@ -15,7 +15,8 @@ from .anatomy import build, lung_fields
 from .disease import DiseaseMap
 from .grid import Lattice, ScanGrid
 from .patient import Patient
-from .render import Renderer
+from .render import Renderer, TreeVolumes
+from .shapes import empty, put_ellipsoid
 from .spec import PhantomSpec
 from .trees import Segments, grow, paint
 
@@ -80,8 +81,9 @@ def make_phantom(spec: PhantomSpec, progress: Progress = silent) -> Phantom:
     if disease is not None:
         gg_field, ret_field = disease.depths(grid.field_grid.points, anatomy.pleura, anatomy.lungs)
     progress("phantom", 0.15, "Growing vessels and bronchi")
-    vessels, walls, lumina = _trees(patient, survey, grid)
-    renderer = Renderer(patient, grid, anatomy, gg_field, ret_field, vessels, walls, lumina)
+    volumes = _trees(patient, survey, grid, disease)
+    masses = _masses(patient, survey, grid.field_grid)
+    renderer = Renderer(patient, grid, anatomy, gg_field, ret_field, volumes, masses)
     voxels = np.empty(grid.shape, np.int16)
     labels = np.empty(grid.shape, np.uint8)
     ground_glass = np.empty(grid.shape, bool)
@@ -149,37 +151,77 @@ def _disease_map(patient: Patient, survey: Survey) -> DiseaseMap | None:
     return disease
 
 
-def _trees(patient: Patient, survey: Survey, grid: ScanGrid):
-    """Vessels, bronchial walls and bronchial lumina as uint8 volumes."""
-    rng = patient.spec.rng("trees")
+def _trees(patient: Patient, survey: Survey, grid: ScanGrid, disease: DiseaseMap | None) -> TreeVolumes:
+    """Vessels and bronchi, grown in the patient and painted onto the scan's grid."""
+    rng, rng_bronchi = patient.spec.rng("trees"), patient.spec.rng("bronchi")
     where = np.nonzero(survey.lungs > 1.5)
     p = survey.grid.points
     points = np.stack([p.x[where], p.y[where], p.z[where]], 1).astype(float)
     points += rng.uniform(-SURVEY_MM / 2, SURVEY_MM / 2, points.shape)
+    traction = _traction(patient, survey, disease)
+    pulled = traction[where]
     pulmonary, veins, airways = patient.pulmonary, patient.pulmonary_veins, patient.airways
     vessels, bronchi = [], []
     for side, name in ((-1, "right"), (1, "left")):
-        own = points[points[:, 0] * side > 0]
+        here = points[:, 0] * side > 0
+        own = points[here]
         if len(own) < 64:
             continue
         for root, share in ((pulmonary[name].points[-1], 0.5), (_middle(veins, name), 0.45)):
             targets = own[rng.random(len(own)) < share * 2600 / len(own)]
             vessels.append(grow(root, targets, 0.43, 5.6, rng))
-        targets = own[rng.random(len(own)) < 40 / len(own)]
-        bronchi.append(grow(airways[name].points[-1], targets, 0.9, 3.6, rng))
-    volume_shape = grid.shape
-    vessel_volume = np.zeros(volume_shape, np.uint8)
-    walls, lumina = np.zeros(volume_shape, np.uint8), np.zeros(volume_shape, np.uint8)
+        # Where lines pull at them, bronchi are seen far out in the lung.
+        chance = 40 / len(own) + pulled[here] * 0.02
+        targets = own[rng_bronchi.random(len(own)) < chance]
+        bronchi.append(grow(airways[name].points[-1], targets, 0.9, 3.6, rng_bronchi))
+    volumes = TreeVolumes(*(np.zeros(grid.shape, np.uint8) for _ in range(3)))
     affine = grid.index_from_patient, grid.patient_from_index
-    voxel = float(np.mean(grid.step_mm[:2]))
-    blur, thick = max(0.8, voxel), float(grid.step_mm[2])
+    blur, thick = max(0.8, float(np.mean(grid.step_mm[:2]))), float(grid.step_mm[2])
     if vessels:
         tree = Segments.joined(vessels).thicker_than(0.13 * blur)
-        paint(vessel_volume, *affine, tree, blur, slice_mm=thick)
-        airway = Segments.joined(bronchi).thicker_than(max(0.8, 0.35 * blur))
-        paint(walls, *affine, airway, blur, grow_mm=0.55, slice_mm=thick)
-        paint(lumina, *affine, airway, blur, slice_mm=thick)
-    return vessel_volume, walls, lumina
+        paint(volumes.vessels, *affine, tree, blur, slice_mm=thick)
+        airway = _widened(Segments.joined(bronchi), survey, traction).thicker_than(max(0.8, 0.35 * blur))
+        paint(volumes.walls, *affine, airway, blur, grow_mm=0.55, slice_mm=thick)
+        paint(volumes.lumina, *affine, airway, blur, slice_mm=thick)
+    return volumes
+
+
+def _traction(patient: Patient, survey: Survey, disease: DiseaseMap | None) -> np.ndarray:
+    """How strongly fibrosis pulls the bronchi open, 0..1, at the points of the survey."""
+    pull = np.zeros(survey.grid.shape, np.float32)
+    if disease is not None:
+        reticulation = disease.depths(survey.grid.points, survey.pleura, survey.lungs)[1]
+        if reticulation is not None:
+            pull = np.clip(reticulation + np.float32(0.5), 0, 1) * np.float32(patient.spec.disease.severity**1.5)
+    return pull
+
+
+def _widened(bronchi: Segments, survey: Survey, traction: np.ndarray) -> Segments:
+    """Bronchi opened up (to at most 2.2 times their radius) where the lung pulls at them."""
+    factors = []
+    for ends in (bronchi.start, bronchi.stop):
+        index = ends @ survey.grid.index_from_patient[:3, :3].T + survey.grid.index_from_patient[:3, 3]
+        i, j, k = np.clip(np.rint(index).astype(int), 0, np.array(traction.shape[::-1]) - 1).T
+        factors.append(1 + 1.2 * traction[k, j, i])
+    return Segments(bronchi.start, bronchi.stop, bronchi.start_radius * factors[0], bronchi.stop_radius * factors[1])
+
+
+def _masses(patient: Patient, survey: Survey, grid: Lattice) -> np.ndarray | None:
+    """Depth inside the solid masses, or None when there are none."""
+    if patient.spec.masses < 1:
+        return None
+    rng = patient.spec.rng("masses")
+    field = empty(grid)
+    inside = np.argwhere(survey.lungs > 3)
+    for _ in range(patient.spec.masses):
+        k, j, i = inside[int(rng.integers(len(inside)))]
+        centre = (survey.grid.patient_from_index @ (i, j, k, 1))[:3]
+        radius = float(np.clip(rng.gamma(2, 6), 5, 30))
+        for _ in range(4):  # lobed rather than round
+            put_ellipsoid(
+                field, grid, centre + rng.normal(0, 0.4 * radius, 3), radius * rng.uniform(0.5, 1, 3), round_mm=4
+            )
+    return field
 
 
 def _middle(courses, side: str) -> np.ndarray:
@@ -188,10 +230,7 @@ def _middle(courses, side: str) -> np.ndarray:
 
 
 def _landmarks(patient: Patient, grid: ScanGrid) -> dict[str, tuple[float, float, float]]:
-    half = 0.5 * float(patient.cage_half_width(patient.right_dome - 35))
-    front = float(patient.cage_front(patient.right_dome - 35))
-    back = float(patient.cage_back(patient.right_dome - 35))
-    y = front + 0.46 * (back - front)
+    half, y = patient.dome_peak
     higher = -1 if patient.apex_difference > 0 else 1
     points = {
         "apex": (higher * 44 * patient.spec.width, float(patient.spine_y(patient.apex - 10) + 14), patient.apex),

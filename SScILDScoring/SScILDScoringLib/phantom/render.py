@@ -17,6 +17,16 @@ AIR_HU = -1000.0
 
 
 @dataclass(frozen=True)
+class TreeVolumes:
+    """Share of every voxel, uint8 ``(z, y, x)`` with 255 for all of it, filled by pulmonary ``vessels``, by bronchi
+    with their ``walls``, and by the bronchi's ``lumina``."""
+
+    vessels: np.ndarray
+    walls: np.ndarray
+    lumina: np.ndarray
+
+
+@dataclass(frozen=True)
 class Layer:
     """A part as it is drawn: its depth in units of the edge's width, and where it is to be found in each plane."""
 
@@ -32,12 +42,12 @@ class Renderer:
     """Draws the slices of one phantom. ``draw(k)`` may be called for any slice, in any order, from several threads.
 
     Args:
-        inside: ``ground_glass``, ``reticulation``: fields on the field grid, positive in the pattern, or None.
-        vessels, walls, lumina: uint8 volumes ``(z, y, x)``, 255 where a voxel is filled; None where there are none.
+        ground_glass, reticulation: fields on the field grid, positive in the pattern, or None.
+        trees: vessels and bronchi. masses: depth inside solid masses on the field grid, or None.
     """
 
     def __init__(
-        self, patient: Patient, grid: ScanGrid, anatomy: Anatomy, ground_glass, reticulation, vessels, walls, lumina
+        self, patient: Patient, grid: ScanGrid, anatomy: Anatomy, ground_glass, reticulation, trees: TreeVolumes, masses
     ) -> None:
         self.patient, self.grid, self.spec = patient, grid, patient.spec
         self.voxel_mm = float(np.mean(grid.step_mm[:2]))
@@ -48,7 +58,7 @@ class Renderer:
         self.fissures = anatomy.fissures
         self.pleura = anatomy.pleura
         self.ground_glass, self.reticulation = ground_glass, reticulation
-        self.vessels, self.walls, self.lumina = vessels, walls, lumina
+        self.trees, self.masses = trees, masses
         self.disease = DiseaseTexture(self.spec.disease.severity, self.spec.rng("disease texture"))
         rng = self.spec.rng("parenchyma")
         self._grain = Placement(rng, 0.5)
@@ -97,7 +107,10 @@ class Renderer:
         shoulders = np.clip((z - (self.patient.apex - 35)) / 40, 0, 1) * np.clip(
             (self.patient.apex + 75 - z) / 40, 0, 1
         )
-        return shoulders * self.spec.noise_hu * (1.1 if self.spec.arms == "up" else 1.6)
+        strength = self.spec.noise_hu * (1.1 if self.spec.arms == "up" else 1.6)
+        if self.patient.injected_side:
+            strength += self.patient.blood["injected"] / 60
+        return shoulders * strength
 
     # ---- drawing ---------------------------------------------------------------------------------------------
 
@@ -174,33 +187,38 @@ class Renderer:
         i = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :]
         x, y, z = ((m[a, 0] * i + m[a, 1] * j + (m[a, 2] * np.float32(k) + m[a, 3])).ravel()[flat] for a in range(3))
         ratio = ratio.ravel()[flat]
-        spec = self.spec
-        lung = np.float32(spec.lung_hu) + (y - np.float32(15)) * np.float32(spec.gradient_hu / 180)
-        fine = np.float32(13 / (1 + (self.voxel_mm / 1.6) ** 2))
-        lung += sample_nearest(band_block(), self._grain.lattice(x, y, z)) * fine
-        lung += sample_nearest(band_block(), self._clouds.lattice(x, y, z)) * np.float32(7)
-        sheet = self._spread(self.fissures, k, box).ravel()[flat]
-        lung += np.clip(np.float32(0.5) + sheet / np.float32(self.edge_mm), 0, 1) * np.float32(
-            130 * min(1, 0.9 / self.voxel_mm)
-        )
         inside = ratio > 0
-        if self.walls is not None:
-            wall = self.walls[k][box].ravel()[flat] * np.float32(1 / 255)
-            lung += wall * (np.float32(-60) - lung)
+        lung = self._healthy(x, y, z)
+
+        def share(volume: np.ndarray) -> np.ndarray:
+            return volume[k][box].ravel()[flat] * np.float32(1 / 255)
+
+        lung += self._fill(self.fissures, k, box, flat) * np.float32(130 * min(1, 0.9 / self.voxel_mm))
+        lung += share(self.trees.walls) * (np.float32(-60) - lung)
         lung = self._draw_disease(lung, flat, inside, patterns, box, k, x, y, z)
-        if self.vessels is not None:
-            blood = np.float32(45 + 0.5 * (self.patient.blood["right"] - 45))
-            vessel = self.vessels[k][box].ravel()[flat] * np.float32(1 / 255)
-            lung += vessel * (np.maximum(blood, lung) - lung)
-        if self.lumina is not None:
-            lumen = self.lumina[k][box].ravel()[flat] * np.float32(1 / 255)
-            lung += lumen * (np.float32(-960) - lung)
+        if self.masses is not None:
+            lung += self._fill(self.masses, k, box, flat) * (np.float32(35) - lung)
+        blood = np.float32(45 + 0.5 * (self.patient.blood["right"] - 45))
+        lung += share(self.trees.vessels) * (np.maximum(blood, lung) - lung)
+        lung += share(self.trees.lumina) * (np.float32(-960) - lung)
         part = hu[box]
         values = part.ravel()[flat]
         values += np.clip(ratio + np.float32(0.5), 0, 1) * (lung - values)
         part[np.unravel_index(flat, part.shape)] = values
         side = np.where(x < 0, 1, 2).astype(np.uint8) * inside
         labels[box][np.unravel_index(flat, part.shape)] = side
+
+    def _healthy(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """HU of healthy parenchyma: denser at the back, with a fine grain and faint clouds."""
+        lung = np.float32(self.spec.lung_hu) + (y - np.float32(15)) * np.float32(self.spec.gradient_hu / 180)
+        fine = np.float32(13 / (1 + (self.voxel_mm / 1.6) ** 2))
+        lung += sample_nearest(band_block(), self._grain.lattice(x, y, z)) * fine
+        lung += sample_nearest(band_block(), self._clouds.lattice(x, y, z)) * np.float32(7)
+        return lung
+
+    def _fill(self, depth: np.ndarray, k: int, box, flat: np.ndarray) -> np.ndarray:
+        """How far the solid of a depth field fills the voxels ``flat`` of ``box`` in slice ``k``, 0..1."""
+        return np.clip(np.float32(0.5) + self._spread(depth, k, box).ravel()[flat] / np.float32(self.edge_mm), 0, 1)
 
     def _spread(self, field: np.ndarray, k: int, box) -> np.ndarray:
         return self.grid.spread(self.grid.field_plane(field, k), *box)

@@ -86,6 +86,8 @@ class PhantomSpec:
         l1_mm: origin of the great vessels above the carina. l3_mm: pulmonary venous confluence below the carina.
         heart, aorta: sizes relative to 1. kyphosis_mm: forward lean of the upper spine.
         lung_hu: density of the healthy lung (inspiration). gradient_hu: how much denser the back is than the front.
+        masses: number of solid masses (5 to 30 mm in radius) in the lungs; they are neither ground glass nor
+            reticulation, and belong to the lung.
         rotation_deg: how the patient lies in the scanner: angles about x, y and z of the world.
         tilt_deg: gantry tilt (slices leaned about x while the table moves along z, so that the volume is sheared).
         oblique_deg: angles about x, y and z by which the whole voxel grid is turned against the world.
@@ -120,6 +122,7 @@ class PhantomSpec:
     kyphosis_mm: float = 0.0
     lung_hu: float = -855.0
     gradient_hu: float = 40.0
+    masses: int = 0
     rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
     tilt_deg: float = 0.0
     oblique_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -195,7 +198,7 @@ def _draw_patient(rng: np.random.Generator) -> dict:
     apex = np.clip(85 + 6 * long + rng.normal(0, 7), 62, 116)
     l1 = np.clip(36 + 1.5 * long + rng.normal(0, 6), 20, min(54, apex - 22))
     l3 = np.clip(42 + 2.5 * long + rng.normal(0, 6), 26, 64)
-    dome = np.clip(65 + 50 * inspiration + 8 * long + rng.normal(0, 12), l3 + 16, 155)
+    dome = np.clip(57 + 50 * inspiration + 8 * long + rng.normal(0, 12), l3 + 16, 155)
     width = np.clip(rng.normal(1.03, 0.1), 0.78, 1.32)
     return {
         "seed": int(rng.integers(2**31)),
@@ -217,6 +220,7 @@ def _draw_patient(rng: np.random.Generator) -> dict:
         "contrast": bool(rng.random() < 0.5),
         "arms": str(rng.choice(ARMS, p=[0.85, 0.15])),
         "disease": DiseaseSpec.random(rng),
+        "masses": int(rng.choice(4, p=[0.78, 0.12, 0.06, 0.04])),
     }
 
 
