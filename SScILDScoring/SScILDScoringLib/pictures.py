@@ -214,19 +214,20 @@ def drawn(view: View, overlay: Image.Image | None = None, opacity: float = 0.6, 
         alpha = colour.getchannel("A").point(lambda v: round(v * opacity))
         image.paste(colour.convert("RGB"), mask=alpha)
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=15)
+    font = ImageFont.load_default(size=min(max(size[1] / 20, 11), 18))
     left, right, top, _ = view.marks
     write = {"fill": (255, 255, 255), "stroke_width": 2, "stroke_fill": (0, 0, 0), "font": font}
-    draw.text((6, size[1] / 2), left, anchor="lm", **write)
-    draw.text((size[0] - 6, size[1] / 2), right, anchor="rm", **write)
+    side = 14 if view.lines else size[1] / 2  # not where a level line may run
+    draw.text((6, side), left, anchor="lm", **write)
+    draw.text((size[0] - 6, side), right, anchor="rm", **write)
     draw.text((size[0] / 2, 4), top, anchor="ma", **write)
     for line in view.lines:
         row = line.row * scale
         draw.line([(0, row), (size[0], row)], fill=(255, 214, 60), width=1)
-        draw.text((size[0] - 30, row - 2), line.level.name, anchor="rs", **{**write, "fill": (255, 214, 60)})
+        draw.text((size[0] - 6, row - 2), line.level.name, anchor="rs", **{**write, "fill": (255, 214, 60)})
     length, y = scale_bar_mm(view) / view.mm_per_pixel * scale, size[1] - 10
     draw.line([(8, y), (8 + length, y)], fill=(255, 255, 255), width=2)
-    draw.text((8, y - 4), f"{scale_bar_mm(view):g} mm", anchor="ls", **write)
+    draw.text((8, y - 5), f"{scale_bar_mm(view):g} mm", anchor="ls", **write)
     return image
 
 

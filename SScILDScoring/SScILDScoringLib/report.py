@@ -85,7 +85,7 @@ def report_html(
         result=result,
         notice=NOTICE,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-        identifiers=_plain_rows(identifiers or {}),
+        identifiers=_plain_rows({k: v for k, v in (identifiers or {}).items() if isinstance(v, str)}),
         model_notices=_model_notices(result),
         stage_reason=stage_reason(result),
         rows=_level_rows(result),
@@ -181,7 +181,7 @@ def _plain_rows(values: Mapping[str, object]) -> list[tuple[str, str]]:
             value = ", ".join(f"{k} {v}" for k, v in value.items())
         elif isinstance(value, bool):
             value = "yes" if value else "no"
-        if value not in (None, "") and len(str(value)) < 500:
+        if value not in (None, ""):
             rows.append((name.replace("_", " "), str(value)))
     return rows
 
