@@ -26,7 +26,9 @@ STAGES.update(
 train = typer.Typer(no_args_is_help=True, help="Trains a network. Example: sscild train levels l_net_starter -o runs/l")
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="A configuration (YAML) or the name of a preset.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="Run folder; runs/CONFIG when not given.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="RUN", help="Run folder; runs/CONFIG when not given.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replaces a value: training.minutes=5.")

@@ -233,18 +233,19 @@ class ScoresRecipe:
 
     def _sample(self, truth: Truth, matrix: np.ndarray, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
         size, hu = self.config.input.size, truth.hu
-        masks = [(truth.flags & bit) > 0 for bit in (LUNG, BODY, GROUND_GLASS, RETICULATION)]
+        masks = [
+            (truth.flags & bit) > 0 for bit in (LUNG, BODY, GROUND_GLASS | RETICULATION, GROUND_GLASS, RETICULATION)
+        ]
         low, high = self.config.input.hu_window
         stack = np.stack([np.clip(hu, low, high).astype(np.float32), *masks])
-        warped = warp_slice(stack, matrix, size, np.array([max(AIR_HU, low), 0, 0, 0, 0], np.float32))
-        image, lung, body, ground_glass, reticulation = warped
+        warped = warp_slice(stack, matrix, size, np.array([max(AIR_HU, low), 0, 0, 0, 0, 0], np.float32))
+        # Masks become the covered share of each pixel; patterns lie inside the lung, so their shares never exceed it.
+        image, lung, body, total, ground_glass, reticulation = warped
         if rng is not None and not truth.acquired:
             image = intensity_augmented(image, self.config.augmentation, rng)
         if self.config.input.clear_outside_body:
             image = np.where(body >= 0.5, image, AIR_HU)
         image = (np.clip(image, low, high) - low) / (high - low)
-        ground_glass, reticulation = ground_glass * lung, reticulation * lung
-        total = np.maximum(ground_glass, reticulation)
         area = float(lung.sum())
         if truth.scores is not None:
             target = np.asarray(truth.scores, np.float32)
