@@ -23,6 +23,7 @@ _RIM_MM = 8.0
 _STEEPEST_DOME = 0.8  # mm of height per mm; the lung's side of heart and chest wall is steeper
 _SMALLEST_DOME_CM2 = 4.0
 _DOME_PERCENTILE = 97
+_KNOWN_SHARE = 0.25
 _SMALLEST_SLICE_MM2 = 30.0
 _CUT_OFF_MM2 = 1500.0
 
@@ -118,6 +119,8 @@ def _dome(scan: CTScan, lungs: LungMask, side: int) -> float | None:
     labels, counts = components(eroded(known, max(1, round(_RIM_MM / cell))) & (slope < _STEEPEST_DOME))
     if len(counts) < 2 or counts[1:].max() * cell**2 / 100 < _SMALLEST_DOME_CM2:
         return None
+    if counts[1:].max() < _KNOWN_SHARE * np.count_nonzero(foot & ~known):
+        return None  # most of the base lies below the scan: what is seen is the heart's side
     plateau = labels == int(np.argmax(counts[1:])) + 1
     return float(np.percentile(first[plateau], _DOME_PERCENTILE)) - 0.5
 

@@ -42,7 +42,9 @@ def body_mask(hu: np.ndarray) -> np.ndarray:
     inside = without_holes(trunk | (dilated(trunk, radius) & tissue))
     if not inside.any():
         return np.zeros(hu.shape, bool)
-    inside |= _lung_cut_by_the_border(small, inside)
+    cut = _lung_cut_by_the_border(small, inside, radius + 1)
+    if cut.any():
+        inside = without_holes(inside | cut)
     return enlarged(inside, factor, hu.shape)
 
 
@@ -56,10 +58,11 @@ def _large_pieces(mask: np.ndarray) -> np.ndarray:
     return kept[labels]
 
 
-def _lung_cut_by_the_border(small: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _lung_cut_by_the_border(small: np.ndarray, inside: np.ndarray, reach: int) -> np.ndarray:
     """Lung-like pixels that the image border opens to the outside, because the field of view crops the body.
 
-    Such a pixel has body in at least three of the four directions along its row and column, and is denser than air.
+    A wall thinner than ``reach`` pixels at the border may have been lost to opening. Such a pixel has body in at least
+    three of the four directions along its row and column, and is denser than air.
     """
     above = np.maximum.accumulate(inside, axis=0)
     below = np.maximum.accumulate(inside[::-1], axis=0)[::-1]
@@ -70,6 +73,7 @@ def _lung_cut_by_the_border(small: np.ndarray, inside: np.ndarray) -> np.ndarray
     if not lung_like.any():
         return lung_like
     pieces, counts = components(lung_like)
-    border = np.unique(np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]]))
+    edges = (pieces[:reach], pieces[-reach:], pieces[:, :reach], pieces[:, -reach:])
+    border = np.unique(np.concatenate([edge.ravel() for edge in edges]))
     kept = [n for n in border if n and counts[n] > 0.003 * small.size]
     return np.isin(pieces, kept)
