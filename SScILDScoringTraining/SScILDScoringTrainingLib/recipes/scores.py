@@ -49,6 +49,7 @@ class ScoreData:
             synthetic ones evenly over bins of 5 %.
         healthy: healthy slices of scans for synthesis, beside the cohort's own slices of TOT 0.
         phantoms: phantom slices, used with their own disease and, where healthy, for synthesis; or None.
+        phantom_backgrounds: share of synthetic slices whose background is a phantom's, where there are others too.
         mix: shares of the kinds of training samples: ``cohort``, ``synthetic``, ``phantom``.
         synthesis: settings of :class:`..synthesis.SynthesisSettings`; ``patch_folder`` is where its patches lie.
         reuse: how often a synthetic slice is used, each time moved and changed anew. kept: how many are kept for it.
@@ -61,6 +62,7 @@ class ScoreData:
     balanced: bool = True
     healthy: tuple[SliceSource, ...] = ()
     phantoms: PhantomData | None = None
+    phantom_backgrounds: float = 0.25
     mix: dict = field(default_factory=lambda: {"cohort": 0.5, "synthetic": 0.5})
     synthesis: dict = field(default_factory=dict)
     patch_folder: str | None = None
@@ -131,6 +133,7 @@ class ScoresRecipe:
         self.settings = SynthesisSettings.from_config(
             config.data.synthesis, Path(config.data.patch_folder) if config.data.patch_folder else None
         )
+        self._background_probability: np.ndarray | None = None
         self._recent = RecentlyMade(self._made, config.data.reuse, config.data.kept)
         self._loss = regression_loss(self.loop.loss, scale=1.0)
         self._map_size = self._size_of_maps()
@@ -176,8 +179,11 @@ class ScoresRecipe:
             self.labelled["phantom"] = phantom_slices(cache, seeds, count.fixed, count.slices, progress)
             unseen = phantom_slices(cache, others, count.fixed, count.slices, progress)
             self.checks += [("phantom", self._truth(s)) for s in unseen if s.mask(LUNG).any()]
-            train += [s for s in self.labelled["phantom"] if s.healthy and s.mask(LUNG).any()]
-        self.backgrounds = [s.background() for s in train]
+            healthy_phantoms = [s for s in self.labelled["phantom"] if s.healthy and s.mask(LUNG).any()]
+        else:
+            healthy_phantoms = []
+        self.backgrounds = [s.background() for s in [*train, *healthy_phantoms]]
+        self._background_probability = self._shared(len(train), len(healthy_phantoms))
         self._probabilities()
         self._make_checks([s.background() for s in check])
 
@@ -198,6 +204,13 @@ class ScoresRecipe:
         if data.balanced and self.labelled["cohort"]:
             self._cohort_probability = balanced_probabilities([s.scores[0] for s in self.labelled["cohort"]])
 
+    def _shared(self, scans: int, phantoms: int) -> np.ndarray | None:
+        """Probability of every background, scans first, so that phantoms have their configured share."""
+        if not scans or not phantoms:
+            return None
+        share = self.config.data.phantom_backgrounds
+        return np.array([(1 - share) / scans] * scans + [share / phantoms] * phantoms)
+
     def _make_checks(self, backgrounds: Sequence[Background]) -> None:
         if backgrounds:
             settings = self.settings
@@ -217,7 +230,8 @@ class ScoresRecipe:
         rng = generator(self.seed, 2, number)
         kind = self._kinds[int(rng.choice(len(self._kinds), p=self._shares))]
         if kind == "synthetic":
-            sample = synthesize(self.backgrounds[int(rng.integers(len(self.backgrounds)))], rng, self.settings)
+            chosen = int(rng.choice(len(self.backgrounds), p=self._background_probability))
+            sample = synthesize(self.backgrounds[chosen], rng, self.settings)
             return Truth(sample.hu, packed(sample), None, self.settings.acquisition is not None)
         slices = self.labelled[kind]
         probability = self._cohort_probability if kind == "cohort" else None
