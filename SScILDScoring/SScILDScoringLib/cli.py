@@ -86,6 +86,9 @@ def run(application: typer.Typer | None = None, arguments: Sequence[str] | None 
         except SScILDError as error:
             _complain(str(error), debug)
             return 2
+        except MemoryError:
+            _complain("This computer's memory is not enough; close other programs, or use a larger one.", debug)
+            return 2
         except Exception as error:
             hint = "" if debug else " Run the command again with --debug for the details, and report it."
             _complain(f"This should not have happened ({type(error).__name__}: {str(error)[:200]}).{hint}", debug)

@@ -111,7 +111,8 @@ def score(
     }
     _check_fvc(fvc)
     bundles = _bundles(l_net, s_net)
-    failed: dict[str, str] = {}
+    failed: list[str] = []
+    defects = 0
     for number, (name, path) in enumerate(jobs.items(), start=1):
         if len(jobs) > 1 and not quiet:
             say(f"[{number}/{len(jobs)}] {name}")
@@ -121,11 +122,15 @@ def score(
             )
         except Cancelled:
             raise
-        except SScILDError as error:
+        except Exception as error:
             if len(jobs) == 1:
                 raise
-            failed[name] = str(error)
-            complain(f"sscild: {name}: {error}")
+            failed.append(name)
+            if isinstance(error, SScILDError):
+                complain(f"sscild: {name}: {error}")
+            else:  # a defect; the other CTs are scored all the same
+                defects += 1
+                complain(f"sscild: {name}: {type(error).__name__}: {error}. Score it alone with --debug and report it.")
             continue
         if quiet:
             say(result.summary())
@@ -133,7 +138,7 @@ def score(
             show_result(result, folder)
     if failed:
         complain(f"sscild: {len(failed)} of {len(jobs)} CTs could not be scored: {', '.join(failed)}.")
-        raise typer.Exit(2)
+        raise typer.Exit(1 if defects else 2)
 
 
 def demo(
