@@ -72,7 +72,7 @@ def _lung_cut_by_the_border(small: np.ndarray, inside: np.ndarray, reach: int) -
     lung_like = (enclosed >= 3) & ~inside & (small > -940) & (small < TISSUE_HU)
     if not lung_like.any():
         return lung_like
-    pieces, counts = components(lung_like)
+    pieces, counts = components(opened(lung_like, 2))  # not the thin gap between arm and trunk
     edges = (pieces[:reach], pieces[-reach:], pieces[:, :reach], pieces[:, -reach:])
     border = np.unique(np.concatenate([edge.ravel() for edge in edges]))
     kept = [n for n in border if n and counts[n] > 0.003 * small.size]

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from .airways import Airways
 from .coarse import CoarseScan
 from .errors import ScanError
-from .morphology import components, dilated, eroded, opened, smoothed
+from .morphology import box_sum, components, dilated, eroded, opened, smoothed
 
 RIGHT, LEFT = 1, 2
 
@@ -92,20 +92,13 @@ def _dense_disease(hu: np.ndarray) -> np.ndarray:
     The mean over 3 x 5 x 5 voxels reaches beyond the lung's border by the box's half width; eroding takes that back.
     """
     result = np.empty(hu.shape, bool)
-    sums = [_box_sum(hu[z]) for z in (0, 0)]
+    sums = [box_sum(hu[z]) for z in (0, 0)]
     for z in range(len(hu)):
-        following = _box_sum(hu[min(z + 1, len(hu) - 1)])
+        following = box_sum(hu[min(z + 1, len(hu) - 1)])
         near = (sums[0] + sums[1] + following) < 75 * _DISEASE_BELOW_HU
         result[z] = eroded(near, 2)
         sums = [sums[1], following]
     return result
-
-
-def _box_sum(plane: np.ndarray) -> np.ndarray:
-    """Sum over 5 x 5 pixels, int32; edges repeated."""
-    wide = np.pad(plane, 2, mode="edge").astype(np.int32)
-    rows = sum(wide[d : d + plane.shape[0]] for d in range(5))
-    return sum(rows[:, d : d + plane.shape[1]] for d in range(5))
 
 
 def _remove_gas(air: np.ndarray, inside: np.ndarray, coarse: CoarseScan, airways: Airways) -> None:

@@ -13,7 +13,7 @@ from .coarse import CoarseScan, coarse_scan
 from .errors import SettingsError
 from .lung_regions import LEFT, RIGHT, lung_regions
 from .lung_repair import whole_lungs
-from .morphology import closed, components, dilated, enlarged, eroded, opened, smoothed, without_holes
+from .morphology import box_sum, closed, components, dilated, enlarged, eroded, opened, shrunk, smoothed, without_holes
 from .progress import Progress, part_of, silent
 from .scan import CTScan
 
@@ -23,7 +23,7 @@ LUNG_BELOW_HU = -350
 """Below this (after slight smoothing) a voxel inside the body is air or aerated lung."""
 
 _GAS_HU = -965  # stomach and bowel gas; aerated lung is denser, even an emphysematous one on the average
-_AIRWAY_HU = -900
+_AIRWAY_HU = -700
 _LARGEST_AIRWAY_MM2 = 700.0
 _SMALLEST_LUNG_MM2 = 100.0
 _CLOSING_MM = 9.0
@@ -166,7 +166,9 @@ def slice_lung_mask(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarr
     columns = np.flatnonzero(body.any(axis=0))
     middle, width = columns.mean(), columns[-1] - columns[0] + 1
     soft = smoothed(hu)
-    labels, counts = components((soft < LUNG_BELOW_HU) & body)
+    inside = eroded(body, 3)
+    labels, counts = components((soft < LUNG_BELOW_HU) & inside)
+    ill = _ill_lung(hu, spacing_mm) & inside
     sides = {-1: lung.copy(), 1: lung.copy()}
     airway = lung.copy()
     for n in np.flatnonzero(counts * pixel_mm2 >= _SMALLEST_LUNG_MM2):
@@ -175,17 +177,49 @@ def slice_lung_mask(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarr
         piece = labels == n
         median = float(np.median(soft[piece]))
         x = float(np.nonzero(piece)[1].mean())
-        central = abs(x - middle) < 0.15 * width
-        if central and median < _AIRWAY_HU and counts[n] * pixel_mm2 < _LARGEST_AIRWAY_MM2:
+        small_and_central = abs(x - middle) < 0.15 * width and counts[n] * pixel_mm2 < _LARGEST_AIRWAY_MM2
+        if small_and_central and median < _AIRWAY_HU and _in_soft_tissue(soft, piece, spacing_mm):
             airway |= piece
         elif median > _GAS_HU:
             sides[-1 if x < middle else 1] |= piece
+    for name, side in sides.items():
+        sides[name] = _without_outlying(side)
     radius = max(1, round(_CLOSING_MM / float(np.mean(spacing_mm))))
     keep_out = dilated(airway, 2)
-    for side in sides.values():
+    pieces, _ = components(ill | sides[-1] | sides[1])
+    ill &= np.isin(pieces, np.unique(pieces[sides[-1] | sides[1]])) & ~keep_out
+    half = np.arange(hu.shape[1]) < middle
+    for name, side in sides.items():
         if side.any():
+            side |= ill & (half if name < 0 else ~half)
             lung |= side | (without_holes(closed(side, radius)) & ~keep_out)
     return lung & body
+
+
+def _without_outlying(side: np.ndarray) -> np.ndarray:
+    """One side without small pieces beside its largest one: the air between arm and trunk."""
+    pieces, counts = components(side)
+    if len(counts) < 3:
+        return side
+    largest = int(np.argmax(counts[1:])) + 1
+    columns = (pieces == largest).any(axis=0)
+    beside = [n for n in range(1, len(counts)) if not ((pieces == n).any(axis=0) & columns).any()]
+    return side & ~np.isin(pieces, [n for n in beside if counts[n] < 0.15 * counts[largest]])
+
+
+def _ill_lung(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
+    """Where a slice is less dense than fat on the average over about 7 mm, or over 1.4 mm: dense diseased lung."""
+    factor = max(1, round(1.4 / float(np.mean(spacing_mm))))
+    small = shrunk(hu, factor)
+    ill = opened((small < -220) | eroded(box_sum(small) < 25 * -200, 2), 1)
+    return enlarged(ill, factor, hu.shape)
+
+
+def _in_soft_tissue(hu: np.ndarray, piece: np.ndarray, spacing_mm: tuple[float, float]) -> bool:
+    """Whether a piece of air lies mostly in soft tissue, as an airway outside the lung does."""
+    wall = max(2, round(3.0 / float(np.mean(spacing_mm))))
+    ring = dilated(piece, 2 * wall) & ~dilated(piece, wall)
+    return float((hu[ring] > -450).mean()) >= 0.55
 
 
 def lungs_from_labels(scan: CTScan, labels: np.ndarray) -> LungMask:

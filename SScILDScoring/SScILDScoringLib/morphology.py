@@ -61,6 +61,13 @@ def smoothed(image: np.ndarray) -> np.ndarray:
     return ((rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) // 9).astype(np.int16)
 
 
+def box_sum(plane: np.ndarray) -> np.ndarray:
+    """Sum over 5 x 5 pixels, int32; edges repeated."""
+    wide = np.pad(plane, 2, mode="edge").astype(np.int32)
+    rows = sum(wide[d : d + plane.shape[0]] for d in range(5))
+    return sum(rows[:, d : d + plane.shape[1]] for d in range(5))
+
+
 def shrunk(hu: np.ndarray, factor: int) -> np.ndarray:
     """Mean HU of ``factor`` x ``factor`` pixels as int16; pixels of an incomplete last row or column are left out.
 

@@ -8,24 +8,26 @@ slices of the same patient. Prints, and decides nothing.
 
 from __future__ import annotations
 
-import resource
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "SScILDScoring"))
+LIBRARY = Path(__file__).resolve().parents[2] / "SScILDScoring"
+sys.path.insert(0, str(LIBRARY))
 
-import numpy as np
-import SimpleITK as sitk
-import torch
-from SScILDScoringLib.airways import trace_airways
-from SScILDScoringLib.anatomy import find_landmarks
-from SScILDScoringLib.body import body_mask
-from SScILDScoringLib.coarse import coarse_scan
-from SScILDScoringLib.lung_regions import lung_regions
-from SScILDScoringLib.lungs import segment_lungs, slice_lung_mask
-from SScILDScoringLib.phantom import PhantomSpec, make_phantom
-from SScILDScoringLib.scan import CTScan
+import numpy as np  # noqa: E402
+import SimpleITK as sitk  # noqa: E402
+import torch  # noqa: E402
+from SScILDScoringLib.airways import trace_airways  # noqa: E402
+from SScILDScoringLib.anatomy import find_landmarks  # noqa: E402
+from SScILDScoringLib.body import body_mask  # noqa: E402
+from SScILDScoringLib.coarse import coarse_scan  # noqa: E402
+from SScILDScoringLib.lung_regions import lung_regions  # noqa: E402
+from SScILDScoringLib.lungs import segment_lungs, slice_lung_mask  # noqa: E402
+from SScILDScoringLib.phantom import PhantomSpec, make_phantom  # noqa: E402
+from SScILDScoringLib.scan import CTScan  # noqa: E402
 
 torch.set_num_threads(2)
 sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(2)
@@ -46,9 +48,32 @@ def stretched(scan: CTScan, slices: int) -> CTScan:
     return CTScan(scan.voxels[index], scan.origin, (x, y, z * scan.slice_count / slices), scan.direction)
 
 
-def peak_mb() -> float:
-    """Largest memory this process has held so far, in megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+CHILD = """
+import sys
+import numpy as np, SimpleITK as sitk, torch
+sys.path.insert(0, sys.argv[1])
+from SScILDScoringLib.lungs import segment_lungs
+from SScILDScoringLib.scan import CTScan
+base, slices = np.load(sys.argv[2], mmap_mode="r"), int(sys.argv[3])
+def peak():  # of this process alone, in kB; getrusage would count the parent's
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+imports = peak()
+voxels = np.empty((slices, *base.shape[1:]), np.int16)
+for k in range(slices):
+    voxels[k] = base[k * len(base) // slices]
+segment_lungs(CTScan(voxels, (0, 0, 0), (0.72, 0.72, 300 / slices)))
+print(imports, peak())
+"""
+
+
+def peak_mb(scan: CTScan, slices: int) -> tuple[float, float]:
+    """Largest memory of a fresh process that holds a scan of ``slices`` slices and segments it; and before it did."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "base.npy"
+        np.save(path, scan.voxels)
+        command = [sys.executable, "-c", CHILD, str(LIBRARY), str(path), str(slices)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return int(answer[1]) / 1024, int(answer[0]) / 1024
 
 
 def main() -> None:
@@ -66,9 +91,8 @@ def main() -> None:
     for slices in sizes:
         scan = stretched(base, slices)
         volume_mb = scan.voxels.nbytes / 2**20
-        before = peak_mb()
         lungs, total, cpu = measured(lambda scan=scan: segment_lungs(scan))
-        peak = peak_mb()
+        peak, imports = peak_mb(base, slices)
         coarse, coarse_s, _ = measured(lambda scan=scan: coarse_scan(scan))
         airways, airways_s, _ = measured(lambda coarse=coarse: trace_airways(coarse))
         _, regions_s, _ = measured(lambda coarse=coarse, airways=airways: lung_regions(coarse, airways))
@@ -82,7 +106,8 @@ def main() -> None:
             f"landmarks {landmarks_s:.1f} s"
         )
         print(
-            f"  peak {peak:.0f} MB = {peak / volume_mb:.2f} x the volume's {volume_mb:.0f} MB (before: {before:.0f} MB)"
+            f"  peak {peak:.0f} MB, of which {imports:.0f} MB libraries: "
+            f"{(peak - imports) / volume_mb:.2f} x the volume's {volume_mb:.0f} MB"
         )
 
 
