@@ -59,7 +59,6 @@ def _acquisition(info: SeriesInfo, why: str, damaged: int) -> dict:
         "format": "DICOM",
         "modality": info.modality or "CT",
         "series_choice": why,
-        "series_description": info.description,
         "series_number": _int(header.get("SeriesNumber")),
         "image_type": "\\".join(stack.frames[0].image_type),
         "body_part": _text(header.get("BodyPartExamined")),
@@ -98,6 +97,7 @@ def _identity(info: SeriesInfo) -> dict:
     header = info.series.header
     names = "PatientID PatientName StudyInstanceUID AccessionNumber StudyDate SeriesDate AcquisitionDate"
     identity = {name: _text(header.get(name)) for name in names.split()}
+    identity["SeriesDescription"] = info.description  # free text: some sites type names into it
     identity["SeriesInstanceUID"] = info.uid
     identity["files"] = tuple(dict.fromkeys(str(f.path) for f in info.stack.frames))
     return {key: value for key, value in identity.items() if value}
