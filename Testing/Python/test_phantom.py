@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -84,7 +86,7 @@ def test_voxels_and_masks_cannot_be_changed(healthy):
 # ---- levels and anatomy -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_levels_of_random_patients_are_in_order_within_the_scan_and_at_plausible_distances(seed):
     spec = PhantomSpec.random(np.random.default_rng(seed), matrix=32, slices=24, disease=DiseaseSpec())
     phantom = make_phantom(spec)
@@ -256,10 +258,16 @@ def test_noise_has_the_asked_strength_and_the_kernels_correlation(kernel, low, h
 # ---- disease ------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4)
+def _fine(disease: DiseaseSpec):
+    """A phantom of a few slices of the lower lungs, with fine pixels and without noise."""
+    coverage = {"slices": 7, "above_mm": -105.0, "below_mm": -75.0}
+    return make_phantom(SMALL.with_(matrix=256, spacing=(1.3, 1.3, 12.0), noise_hu=0.01, disease=disease, **coverage))
+
+
 def _difference(disease: DiseaseSpec):
-    """Change of HU by the disease and the phantom with it, at fine pixels and without noise; and the healthy HU."""
-    spec = SMALL.with_(matrix=256, spacing=(1.3, 1.3, 8.0), noise_hu=0.01, kernel="soft")
-    sick, well = make_phantom(spec.with_(disease=disease)), make_phantom(spec.with_(disease=DiseaseSpec()))
+    """Change of HU by the disease, the phantom with it, and the healthy HU."""
+    sick, well = _fine(disease), _fine(DiseaseSpec())
     return sick.scan.voxels.astype(int) - well.scan.voxels, sick, well.scan.voxels
 
 
@@ -326,11 +334,14 @@ def test_overlap_decides_how_much_the_patterns_share():
 
 def test_fibrosis_pulls_the_bronchi_open():
     """With severe reticulation wide airways are seen in the outer lung; without disease hardly any."""
-    _, sick, well = _difference(DiseaseSpec(reticulation=0.5, severity=0.55))
-    _, mild, _ = _difference(DiseaseSpec(reticulation=0.5, severity=0.05))
-    air = [(p.scan.voxels[p.labels > 0] < -930).mean() for p in (sick, mild)]
-    assert air[0] > air[1] + 0.002
-    assert (well[sick.labels > 0] < -930).mean() < 0.01
+    coverage = {"matrix": 256, "spacing": (1.2, 1.2, 2.0), "slices": 14, "above_mm": -120.0, "below_mm": -110.0}
+    severe, mild = (
+        make_phantom(SMALL.with_(noise_hu=0.01, disease=DiseaseSpec(reticulation=0.5, severity=s), **coverage))
+        for s in (0.58, 0.05)
+    )
+    np.testing.assert_array_equal(severe.labels, mild.labels)
+    air = [(p.scan.voxels[p.labels > 0] < -925).sum() for p in (severe, mild)]
+    assert air[0] > 2 * air[1] + 200
 
 
 def test_masses_are_solid_belong_to_the_lung_and_do_not_score(healthy):

@@ -94,19 +94,16 @@ def mediastinum(patient: Patient, grid: Lattice, organs: dict[str, np.ndarray], 
     )
     # In front of the great vessels: a broad sheet at the top of the chest, hardly anything at the carina.
     front = p.profile(heights, np.array([40, 34, 24, 9, 3.5, 9, 16]) * m)
-    middle = p.profile(heights, np.array([34, 30, 22, 14, 12, 14, 18]) * m)
+    middle = p.profile(heights, np.array([34, 30, 21, 10, 4, 6, 12]) * m)
     spine_y = p.profile(_PROFILE_Z, patient.spine_y(_PROFILE_Z))
     behind = p.y - spine_y
     ahead = np.clip((-25 - p.y) * np.float32(1 / 30), 0, 1)
     plate = middle + (front - middle) * ahead - np.abs(p.x)
-    # The vertebral body, widening to the heads of the ribs behind it.
-    bone = (
-        np.float32(19) * np.float32(0.6 + 0.4 * spec.width)
-        + np.clip(behind - 2, 0, 30) * np.float32(0.45)
-        - np.abs(p.x)
-    )
-    bone = np.minimum(bone, behind + 17)
-    return join(join(inside, plate, 8), bone, 10)
+    # The vertebral body, round in front, widening to the heads of the ribs behind it.
+    before = np.minimum(behind, 0) * np.float32(1.12)
+    radius = np.float32(20 * (0.6 + 0.4 * spec.width)) + np.clip(behind - 6, 0, 30) * np.float32(0.3)
+    bone = radius - np.sqrt(p.x * p.x + before * before)
+    return join(join(inside, plate, 6), bone, 7)
 
 
 _PROFILE_Z = np.linspace(390, -390, 157)

@@ -344,8 +344,10 @@ def cage_depth(patient: Patient, p: Points, outward_mm: float = 0.0) -> np.ndarr
     u = p.x / half_width
     v = (p.y - p.profile(heights, table["centre"])) / half_depth
     # The spine dents the cage from behind: the ribs swing back on both sides of it before they turn to the front.
-    dent = np.exp(p.x * p.x * np.float32(-1 / (34 * patient.mediastinal) ** 2))
+    dent = np.exp(p.x * p.x * np.float32(-1 / (28 * patient.mediastinal) ** 2))
     v = v + dent * np.clip(v, 0, 1) * (np.float32(patient.dent_mm) / half_depth)
+    # The back of the chest is fuller than its front.
+    squareness = np.float32(patient.squareness) * (np.float32(0.45) + np.float32(0.5) * np.clip(v, 0, 0.8))
     uu, vv = np.minimum(u * u, 3.0), np.minimum(v * v, 3.0)
     size = (half_width * uu + half_depth * vv) / (uu + vv + np.float32(1e-4))
-    return (1 - np.sqrt(np.maximum(uu + vv - np.float32(patient.squareness * 0.5) * uu * vv, 0))) * size
+    return (1 - np.sqrt(np.maximum(uu + vv - squareness * uu * vv, 0))) * size

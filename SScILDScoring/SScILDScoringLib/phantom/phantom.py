@@ -15,7 +15,7 @@ from .anatomy import build, lung_fields
 from .disease import DiseaseMap
 from .grid import Lattice, ScanGrid
 from .patient import Patient
-from .render import Renderer, TreeVolumes
+from .render import BLUR_MM, Renderer, TreeVolumes
 from .shapes import empty, put_ellipsoid
 from .spec import PhantomSpec
 from .trees import Segments, grow, paint
@@ -168,17 +168,17 @@ def _trees(patient: Patient, survey: Survey, grid: ScanGrid, disease: DiseaseMap
         if len(own) < 64:
             continue
         for root, share in ((pulmonary[name].points[-1], 0.5), (_middle(veins, name), 0.45)):
-            targets = own[rng.random(len(own)) < share * 2600 / len(own)]
-            vessels.append(grow(root, targets, 0.43, 5.6, rng))
+            targets = own[rng.random(len(own)) < share * 4400 / len(own)]
+            vessels.append(grow(root, targets, 0.33, 4.6, rng))
         # Where lines pull at them, bronchi are seen far out in the lung.
-        chance = 40 / len(own) + pulled[here] * 0.02
+        chance = 24 / len(own) + pulled[here] * 0.02
         targets = own[rng_bronchi.random(len(own)) < chance]
         bronchi.append(grow(airways[name].points[-1], targets, 0.9, 3.6, rng_bronchi))
     volumes = TreeVolumes(*(np.zeros(grid.shape, np.uint8) for _ in range(3)))
     affine = grid.index_from_patient, grid.patient_from_index
-    blur, thick = max(0.8, float(np.mean(grid.step_mm[:2]))), float(grid.step_mm[2])
+    blur, thick = max(BLUR_MM[patient.spec.kernel], float(np.mean(grid.step_mm[:2]))), float(grid.step_mm[2])
     if vessels:
-        tree = Segments.joined(vessels).thicker_than(0.13 * blur)
+        tree = Segments.joined(vessels).thicker_than(0.11 * blur)
         paint(volumes.vessels, *affine, tree, blur, slice_mm=thick)
         airway = _widened(Segments.joined(bronchi), survey, traction).thicker_than(max(0.8, 0.35 * blur))
         paint(volumes.walls, *affine, airway, blur, grow_mm=0.55, slice_mm=thick)

@@ -14,6 +14,8 @@ from .patient import Patient
 from .scanner import NoiseModel, field_of_view, sharpened, streaks, table_depth
 
 AIR_HU = -1000.0
+BLUR_MM = {"soft": 1.2, "sharp": 0.8}
+"""Width of the edges that the kernels leave."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Renderer:
     ) -> None:
         self.patient, self.grid, self.spec = patient, grid, patient.spec
         self.voxel_mm = float(np.mean(grid.step_mm[:2]))
-        self.edge_mm = max(self.voxel_mm, 0.9 if self.spec.kernel == "soft" else 0.7)
+        self.edge_mm = max(self.voxel_mm, BLUR_MM[self.spec.kernel])
         self.layers = [self._layer(p.name, p.depth, p.hu, p.inner_hu, p.rim_mm) for p in anatomy.parts]
         self.lungs = self._layer("lungs", anatomy.lungs, 0, None, 0)
         self.airways = self._layer("airways", anatomy.airways, -985, None, 0)
@@ -194,7 +196,7 @@ class Renderer:
             return volume[k][box].ravel()[flat] * np.float32(1 / 255)
 
         lung += self._fill(self.fissures, k, box, flat) * np.float32(130 * min(1, 0.9 / self.voxel_mm))
-        lung += share(self.trees.walls) * (np.float32(-60) - lung)
+        lung += share(self.trees.walls) * (np.float32(-150) - lung)
         lung = self._draw_disease(lung, flat, inside, patterns, box, k, x, y, z)
         if self.masses is not None:
             lung += self._fill(self.masses, k, box, flat) * (np.float32(35) - lung)
@@ -211,9 +213,9 @@ class Renderer:
     def _healthy(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """HU of healthy parenchyma: denser at the back, with a fine grain and faint clouds."""
         lung = np.float32(self.spec.lung_hu) + (y - np.float32(15)) * np.float32(self.spec.gradient_hu / 180)
-        fine = np.float32(13 / (1 + (self.voxel_mm / 1.6) ** 2))
+        fine = np.float32(22 / (1 + (self.voxel_mm / 1.6) ** 2))
         lung += sample_nearest(band_block(), self._grain.lattice(x, y, z)) * fine
-        lung += sample_nearest(band_block(), self._clouds.lattice(x, y, z)) * np.float32(7)
+        lung += sample_nearest(band_block(), self._clouds.lattice(x, y, z)) * np.float32(14)
         return lung
 
     def _fill(self, depth: np.ndarray, k: int, box, flat: np.ndarray) -> np.ndarray:
