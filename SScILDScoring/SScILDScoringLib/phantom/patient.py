@@ -72,10 +72,6 @@ class Patient:
         self.injected_side = int(rng.choice([-1, 1])) if spec.contrast and rng.random() < 0.6 else 0
         self.blood = self._enhancement(spec.rng("contrast"))
 
-    @staticmethod
-    def _uniform(rng, low, high):
-        return float(rng.uniform(low, high))
-
     def _enhancement(self, rng: np.random.Generator) -> dict[str, float]:
         """HU of the blood in each compartment."""
         plain = rng.uniform(36, 50)

@@ -36,12 +36,6 @@ def meet(a: np.ndarray, b: np.ndarray, round_mm: float = 0.0) -> np.ndarray:
     return np.minimum(a, b) - bridge * bridge * np.float32(round_mm / 4)
 
 
-def oval(u: np.ndarray, v: np.ndarray, squareness: float, size: np.ndarray | float) -> np.ndarray:
-    """Depth of the oval ``|(u, v)| < 1`` between a circle (squareness 0) and a square (1), times ``size`` in mm."""
-    uu, vv = np.minimum(u * u, 2.5), np.minimum(v * v, 2.5)
-    return (1 - np.sqrt(np.maximum(uu + vv - np.float32(squareness) * uu * vv, 0))) * size
-
-
 def put_ellipsoid(
     field: np.ndarray,
     grid: Lattice,

@@ -8,9 +8,6 @@ from .grid import Lattice, Points
 from .patient import Patient
 from .shapes import FAR, empty, join, meet, put_ellipsoid, put_tube
 
-VERTEBRA_MM = 23.0
-"""Height of a thoracic vertebra with its disc, at a lung of average length."""
-
 
 def vertebra_height(patient: Patient) -> float:
     """Distance from one thoracic vertebra to the next: the thorax holds about ten between apex and lung base."""

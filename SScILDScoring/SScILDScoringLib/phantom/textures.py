@@ -6,6 +6,7 @@ import numpy as np
 
 from .disease import DiseaseTexture
 from .noise3d import Placement, band_block, sample, sample_nearest
+from .render import BLUR_MM
 from .scanner import NoiseModel
 from .trees import Segments, paint
 
@@ -84,13 +85,15 @@ def _texture(shape, rng, spacing_mm, base_hu, noise_hu, kernel, vessels, pattern
             hu = model.ground_glass(hu, whole, x, y, z, spacing_mm)
         else:
             hu = model.reticulation(hu, whole, x, y, z, np.full_like(hu, 8), spacing_mm)
-    filled = _vessel_fill(rows, columns, rng, spacing_mm, vessels).ravel()
+    filled = _vessel_fill(rows, columns, rng, spacing_mm, vessels, kernel).ravel()
     hu = hu + filled * (np.maximum(hu, 35) - hu)
     hu = hu.reshape(rows, columns) + NoiseModel((rows, columns), spacing_mm, kernel, noise_hu).plane(rng)
     return hu.astype(np.float32)
 
 
-def _vessel_fill(rows: int, columns: int, rng: np.random.Generator, spacing_mm: float, density: float) -> np.ndarray:
+def _vessel_fill(
+    rows: int, columns: int, rng: np.random.Generator, spacing_mm: float, density: float, kernel: str
+) -> np.ndarray:
     """Share of each pixel that small vessels fill: rods in random directions through the slice."""
     height, width = rows * spacing_mm, columns * spacing_mm
     count = int(rng.poisson(VESSELS_PER_CM2 * density * (height + 10) * (width + 10) / 100))
@@ -102,5 +105,5 @@ def _vessel_fill(rows: int, columns: int, rng: np.random.Generator, spacing_mm: 
     tree = Segments(middle - half * direction, middle + half * direction, radius, radius * 0.8)
     volume = np.zeros((1, rows, columns), np.uint8)
     patient_from_index = np.diag([spacing_mm, spacing_mm, 1.0, 1.0])
-    paint(volume, np.linalg.inv(patient_from_index), patient_from_index, tree, max(0.8, spacing_mm))
+    paint(volume, np.linalg.inv(patient_from_index), patient_from_index, tree, max(BLUR_MM[kernel], spacing_mm))
     return volume[0].astype(np.float32) / 255
