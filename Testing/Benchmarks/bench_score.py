@@ -42,9 +42,8 @@ def main() -> None:
         if s_net is None:
             s_net = untrained(Path(folder))
         l_net = find_bundle(options.l_net, "l_net") if options.l_net else default_bundle("l_net")
-        print(
-            f"S-Net {s_net.name} ({s_net.network_name}, {s_net.input.size} pixels), L-Net {l_net.name if l_net else '-'}"
-        )
+        print(f"S-Net {s_net.name} ({s_net.network_name}, {s_net.input.size} pixels)")
+        print(f"L-Net {l_net.name if l_net else 'none: levels from the anatomy'}")
         print(f"start-up (imports, bundles): {started}")
         bench_scan(options.ct, s_net, l_net)
         bench_engines(s_net)
@@ -79,7 +78,7 @@ def bench_engines(s_net) -> None:
     noise = np.random.default_rng(0).normal(0, 60, lung.shape)
     hu = np.where(lung, -800 + noise, 40 + noise).astype(np.int16)
     small = (y - 256) ** 2 + (x - 256) ** 2 < 40**2
-    print("\nengine       ms per patch (processor time)   patches   ratio   largest difference to the reference")
+    print("\nengine       ms per patch (processor time)   patches   ratio   largest difference to the first, of")
     base, wanted = None, render_heat_maps(hu, small, s_net, engine="reference")
     for engine in ("reference", "batched", "windowed"):
         mask = small if engine == "reference" else lung
@@ -88,8 +87,11 @@ def bench_engines(s_net) -> None:
         ms, cpu = (1000 * v / maps.network_runs for v in clock.times())
         base = base or cpu
         found = maps if engine == "reference" else render_heat_maps(hu, small, s_net, engine=engine)
-        error = np.abs(found.maps - wanted.maps).max() / np.abs(wanted.maps).max()
-        print(f"{engine:12s} {ms:9.2f} ({cpu:9.2f})          {maps.network_runs:10d} {base / cpu:8.1f}   {error:.1e}")
+        error, largest = np.abs(found.maps - wanted.maps).max(), np.abs(wanted.maps).max()
+        print(
+            f"{engine:12s} {ms:9.2f} ({cpu:9.2f})          {maps.network_runs:10d} {base / cpu:8.1f}   "
+            f"{error:.1e} of {largest:.3f} points"
+        )
 
 
 def untrained(folder: Path):

@@ -27,13 +27,25 @@ def s_net_bundle(
                 module.running_mean.normal_(0, 0.2)
                 module.running_var.uniform_(0.5, 1.5)
         if name == "compact_ratio":
-            network.map_head[-1].weight.mul_(30)  # a fresh head hardly answers to anything
+            _make_responsive(network.eval(), size)
     patch = np.random.default_rng(0).normal(-850, 40, (64, 64)).astype(np.int16)
     settings = SliceInput(size=size, clear_outside_body=clear_outside_body)
     thresholds = {"tot": -0.5, "gg": -0.25, "ret": -0.25}
     return write_bundle(
         folder, network, "s_net", settings, healthy_patch=patch, heat_maps={"thresholds": thresholds}, **TEXTS
     )
+
+
+def _make_responsive(network: torch.nn.Module, size: int) -> None:
+    """Sets a fresh ratio head, which hardly answers to anything, so that its maps vary over a chest-like image."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, size), torch.linspace(-1, 1, size), indexing="ij")
+    lungs = (y / 0.6) ** 2 + ((x.abs() - 0.45) / 0.33) ** 2 < 1
+    image = torch.where(lungs, 0.23, 0.51) + 0.03 * torch.randn(2, 1, size, size)
+    last = network.map_head[-1]
+    logits = network.map_head(network.features(image))
+    last.weight.mul_(1.5 / logits.std(dim=(0, 2, 3))[:, None, None, None])
+    last.bias.zero_()
+    last.bias.copy_(-network.map_head(network.features(image)).mean(dim=(0, 2, 3)))
 
 
 def l_net_bundle(folder: Path, answer: tuple[float, ...], size: int = 80, depth: int = 64, stride: int = 4):
