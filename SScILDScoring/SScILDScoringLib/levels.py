@@ -81,7 +81,8 @@ class Levels:
         for above, below in zip(self.positions, self.positions[1:], strict=False):
             if not above.mm > below.mm:
                 raise LevelError(
-                    f"Level {above.level:d} ({above.mm:.1f} mm) must lie above level {below.level:d} ({below.mm:.1f} mm)."
+                    f"Level {above.level:d} ({above.mm:.1f} mm) must lie above "
+                    f"level {below.level:d} ({below.mm:.1f} mm)."
                 )
 
     @classmethod
