@@ -156,7 +156,7 @@ def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> dict:
     import yaml
 
     path = Path(path)
-    if not path.exists() and (PRESETS / f"{path.name.removesuffix('.yaml')}.yaml").exists():
+    if not path.is_file() and (PRESETS / f"{path.name.removesuffix('.yaml')}.yaml").exists():
         path = PRESETS / f"{path.name.removesuffix('.yaml')}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
