@@ -20,10 +20,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "SScILDScoring"))
 
 import numpy as np  # noqa: E402
-from SScILDScoringLib import pictures  # noqa: E402
-from SScILDScoringLib.colours import HEAT_LIMIT, heat_colours  # noqa: E402
-from SScILDScoringLib.demo import run_demo  # noqa: E402
-from SScILDScoringLib.report import scored_crop  # noqa: E402
+
+from SScILDScoringLib.commands.demo import run_demo  # noqa: E402
+from SScILDScoringLib.report import pictures, scored_crop  # noqa: E402
+from SScILDScoringLib.report.colours import HEAT_LIMIT, heat_colours  # noqa: E402
 from SScILDScoringLib.scores import PATTERNS, Pattern  # noqa: E402
 
 GAP = 8

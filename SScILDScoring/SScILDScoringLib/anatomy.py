@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .airways import trace_airways
-from .coarse import coarse_scan
 from .levels import Levels, ordered_mm
-from .lungs import LEFT, RIGHT, LungMask
-from .morphology import components, eroded
+from .lungs.airways import trace_airways
+from .lungs.coarse import coarse_scan
+from .lungs.masks import LEFT, RIGHT, LungMask
+from .lungs.morphology import components, eroded
 from .progress import Progress, silent
 from .scan import CTScan
 

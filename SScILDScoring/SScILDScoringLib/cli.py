@@ -122,7 +122,10 @@ def _signals_raise() -> Iterator[None]:
 
 def _register() -> None:
     """Adds the commands of the other files."""
-    from . import cli_models, cli_phantom, cli_score, cli_system
+    from .commands import models as cli_models
+    from .commands import phantom as cli_phantom
+    from .commands import score as cli_score
+    from .commands import system as cli_system
 
     cli_score.add_to(app)
     cli_phantom.add_to(app)

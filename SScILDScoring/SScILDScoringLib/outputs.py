@@ -66,7 +66,7 @@ def write_case(
     """
     folder = check_case_folder(out, result.case, overwrite)
     identity = dict(result.scan.identity) if identifiers and result.scan is not None else None
-    from .heatmap_files import write_heat_maps
+    from .heatmaps.map_files import write_heat_maps
 
     with _appearing(folder) as temporary:
         progress("report", 0.0, "Writing the report")

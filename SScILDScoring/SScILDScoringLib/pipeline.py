@@ -14,9 +14,9 @@ import numpy as np
 
 from .errors import ModelError
 from .findings import Finding
+from .heatmaps.replacement import HeatMapSettings
 from .levels import Level, Levels
 from .progress import Progress, part_of, silent
-from .replacement import HeatMapSettings
 from .results import ModelFacts, ScanFacts, ScanResult, safe_name
 from .scan import CTScan, load_scan
 from .scores import SliceScores, goh_stage

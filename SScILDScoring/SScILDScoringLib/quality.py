@@ -19,7 +19,7 @@ from .image_statistics import (
     measure_noise,
     measure_values,
 )
-from .kernels import kernel_class
+from .reading.kernels import kernel_class
 from .scan import CTScan
 
 if TYPE_CHECKING:

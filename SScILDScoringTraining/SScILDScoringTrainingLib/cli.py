@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from SScILDScoringLib.cli import app, run
-from SScILDScoringLib.cli_terminal import STAGES, say, shown_progress
+from SScILDScoringLib.commands.terminal import STAGES, say, shown_progress
 from SScILDScoringLib.errors import SettingsError
 
 from . import cli_evaluate

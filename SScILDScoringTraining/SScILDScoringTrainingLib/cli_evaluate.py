@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from SScILDScoringLib.cli_terminal import console, say, shown_progress
+
+from SScILDScoringLib.commands.terminal import console, say, shown_progress
 
 app = typer.Typer(no_args_is_help=True, help="Measures what a model bundle is worth, beside simple baselines.")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from SScILDScoringLib.errors import SettingsError
 from SScILDScoringLib.progress import Progress, silent
 
@@ -79,8 +80,8 @@ def pack_run(
 
 def heat_map_settings(recipe: ScoresRecipe, bundle: ModelBundle, slices: int, progress: Progress) -> dict[str, Any]:
     """Heat-map thresholds chosen on ``slices`` validation slices of the run (method.md section 5)."""
-    from SScILDScoringLib.heatmap_thresholds import choose_threshold
     from SScILDScoringLib.heatmaps import render_heat_maps
+    from SScILDScoringLib.heatmaps.thresholds import choose_threshold
     from SScILDScoringLib.scores import PATTERNS
 
     recipe.prepare(progress)

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+
 from SScILDScoringLib.progress import Progress
 
 from .datasets import ArrayCache, content_key

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from SScILDScoringLib.body import body_mask
 from SScILDScoringLib.errors import SettingsError
 from SScILDScoringLib.progress import Progress

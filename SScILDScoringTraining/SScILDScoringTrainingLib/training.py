@@ -17,9 +17,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
+
 from SScILDScoringLib.errors import Cancelled, SettingsError
 from SScILDScoringLib.progress import Progress, silent
-from torch import nn
 
 from .checkpoints import WeightAverage, load_checkpoint, save_checkpoint
 from .config import LoopConfig

@@ -20,12 +20,13 @@ sys.path.insert(0, str(LIBRARY))
 import numpy as np  # noqa: E402
 import SimpleITK as sitk  # noqa: E402
 import torch  # noqa: E402
-from SScILDScoringLib.airways import trace_airways  # noqa: E402
+
 from SScILDScoringLib.anatomy import find_landmarks  # noqa: E402
 from SScILDScoringLib.body import body_mask  # noqa: E402
-from SScILDScoringLib.coarse import coarse_scan  # noqa: E402
-from SScILDScoringLib.lung_regions import lung_regions  # noqa: E402
 from SScILDScoringLib.lungs import segment_lungs, slice_lung_mask  # noqa: E402
+from SScILDScoringLib.lungs.airways import trace_airways  # noqa: E402
+from SScILDScoringLib.lungs.coarse import coarse_scan  # noqa: E402
+from SScILDScoringLib.lungs.regions import lung_regions  # noqa: E402
 from SScILDScoringLib.phantom import PhantomSpec, make_phantom  # noqa: E402
 from SScILDScoringLib.scan import CTScan  # noqa: E402
 

@@ -71,6 +71,7 @@ def bench_scan(ct: str | None, s_net, l_net) -> None:
 def bench_engines(s_net) -> None:
     """Milliseconds for one patch by each engine, and how far their maps lie apart."""
     import numpy as np
+
     from SScILDScoringLib.heatmaps import render_heat_maps
 
     y, x = np.mgrid[:512, :512]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from SScILDScoringLib.models import ModelBundle, write_bundle
 from SScILDScoringLib.networks import build_l_net, build_s_net
 from SScILDScoringLib.preprocessing import SliceInput, VolumeInput

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+
 from SScILDScoringLib.phantom.textures import healthy_texture
 from SScILDScoringTrainingLib.synthesis import Background
 

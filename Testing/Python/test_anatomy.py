@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SScILDScoringLib.airways import trace_airways
+
 from SScILDScoringLib.anatomy import Landmarks, estimate_levels, find_landmarks
-from SScILDScoringLib.coarse import coarse_scan
 from SScILDScoringLib.levels import Level
 from SScILDScoringLib.lungs import LungMask, segment_lungs
+from SScILDScoringLib.lungs.airways import trace_airways
+from SScILDScoringLib.lungs.coarse import coarse_scan
 from SScILDScoringLib.phantom import PhantomSpec, make_phantom
 from SScILDScoringLib.scan import CTScan, scan_from_array
 

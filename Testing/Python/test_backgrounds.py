@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from SScILDScoringLib.errors import ScanError, SettingsError
 from SScILDScoringLib.lungs import LungMask
 from SScILDScoringLib.scan import CTScan

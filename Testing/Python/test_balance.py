@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from SScILDScoringTrainingLib.balance import accept_balanced, balanced_probabilities
 
 

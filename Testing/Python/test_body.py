@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from SScILDScoringLib.body import body_mask
 
 

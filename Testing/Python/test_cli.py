@@ -15,9 +15,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 import typer
+
 from SScILDScoringLib.cli import run
-from SScILDScoringLib.cli_terminal import STAGES
-from SScILDScoringLib.demo import run_demo
+from SScILDScoringLib.commands.demo import run_demo
+from SScILDScoringLib.commands.terminal import STAGES
 from SScILDScoringLib.errors import Cancelled, SettingsError
 from SScILDScoringLib.given_levels import given_levels
 from SScILDScoringLib.models import write_bundle

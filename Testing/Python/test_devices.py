@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from SScILDScoringLib.devices import available_cores, choose_device, device_name, threads
 from SScILDScoringLib.errors import SettingsError
 

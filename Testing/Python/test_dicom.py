@@ -9,15 +9,16 @@ import sys
 import textwrap
 from pathlib import Path
 
-import dicom_writer as dw
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.uid import JPEG2000Lossless, RLELossless
-from SScILDScoringLib.dicom_series import list_series
+
+import dicom_writer as dw
 from SScILDScoringLib.errors import Cancelled, ScanError
 from SScILDScoringLib.reading import read_scan
+from SScILDScoringLib.reading.dicom_series import list_series
 
 HU = dw.chest_like()
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+
 from SScILDScoringLib import __version__
 from SScILDScoringLib.cli import run
-from SScILDScoringLib.doctor import STATES, Check, examine, memory_bytes, processor_units
+from SScILDScoringLib.commands.doctor import STATES, Check, examine, memory_bytes, processor_units
 from SScILDScoringLib.models import bundled_folders, choose_default, install, write_bundle
 from SScILDScoringLib.networks import build_s_net
 from SScILDScoringLib.preprocessing import SliceInput

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pingouin
 import pytest
+
 from SScILDScoringLib.errors import SettingsError
-from SScILDScoringTrainingLib.baseline import FEATURES, LinearBaseline, hu_features
 from SScILDScoringTrainingLib.evaluation import Evaluation, read_accuracy
-from SScILDScoringTrainingLib.evaluation_slices import perturbed_case
-from SScILDScoringTrainingLib.measures import absolute_error, icc_agreement, weighted_kappa
+from SScILDScoringTrainingLib.evaluation.baseline import FEATURES, LinearBaseline, hu_features
+from SScILDScoringTrainingLib.evaluation.measures import absolute_error, icc_agreement, weighted_kappa
+from SScILDScoringTrainingLib.evaluation.slices import perturbed_case
 from SScILDScoringTrainingLib.synthesis import background_from_slice
 
 

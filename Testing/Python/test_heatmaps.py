@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+
 from small_bundles import s_net_bundle
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.errors import Cancelled, ModelError, SettingsError
-from SScILDScoringLib.heatmap_engines import ENGINES, best_engine
-from SScILDScoringLib.heatmap_thresholds import candidates, choose_threshold, derived_scores
 from SScILDScoringLib.heatmaps import HeatMaps, render_heat_maps
-from SScILDScoringLib.preprocessing import SliceInput
-from SScILDScoringLib.replacement import (
+from SScILDScoringLib.heatmaps.engines import ENGINES, best_engine
+from SScILDScoringLib.heatmaps.replacement import (
     HeatMapSettings,
     opacity_of,
     patch_windows,
     positions,
     replacement_texture,
 )
+from SScILDScoringLib.heatmaps.thresholds import candidates, choose_threshold, derived_scores
+from SScILDScoringLib.preprocessing import SliceInput
 from SScILDScoringLib.scores import Pattern, SliceScores
 from SScILDScoringLib.slice_network import SliceNetwork
 

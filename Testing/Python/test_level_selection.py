@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from small_bundles import l_net_bundle, s_net_bundle
 from SScILDScoringLib.anatomy import Landmarks, estimate_levels
 from SScILDScoringLib.devices import threads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from SScILDScoringLib.errors import ScanError
 from SScILDScoringLib.levels import Level, LevelError, LevelPosition, Levels, ordered_mm
 from SScILDScoringLib.scan import scan_from_array

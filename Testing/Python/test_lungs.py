@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from SScILDScoringLib.errors import Cancelled, ScanError, SettingsError
 from SScILDScoringLib.lungs import LungMask, load_lung_mask, lungs_from_labels, segment_lungs, slice_lung_mask
 from SScILDScoringLib.phantom import DiseaseSpec, PhantomSpec, make_phantom

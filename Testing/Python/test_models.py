@@ -15,10 +15,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from SScILDScoringLib import bundle_store
-from SScILDScoringLib.bundle_metadata import FORMAT, safe_path
+
 from SScILDScoringLib.errors import ModelError
-from SScILDScoringLib.model_bundle import file_sha256
 from SScILDScoringLib.models import (
     ModelBundle,
     bundled_folders,
@@ -32,6 +30,9 @@ from SScILDScoringLib.models import (
     user_folder,
     write_bundle,
 )
+from SScILDScoringLib.models import store as bundle_store
+from SScILDScoringLib.models.bundle import file_sha256
+from SScILDScoringLib.models.metadata import FORMAT, safe_path
 from SScILDScoringLib.networks import build_l_net, build_s_net
 from SScILDScoringLib.preprocessing import SliceInput, VolumeInput
 
@@ -462,7 +463,7 @@ def test_listing_and_checking_need_no_torch(originals, tmp_path):
     )
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(bundle_store.__file__).parents[1]),
+        "PYTHONPATH": str(Path(bundle_store.__file__).parents[2]),
         "SSCILD_MODELS": str(tmp_path / "bundled"),
     }
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
@@ -533,7 +534,7 @@ def test_the_bundled_folders_of_this_checkout_are_found():
 @pytest.mark.parametrize("layout", ["slicer", "wheel"])
 def test_the_bundled_folders_of_an_installation_are_found(layout, tmp_path):
     """The library is copied to where Slicer or pip puts it, and asked there, in a Python of its own."""
-    library = Path(bundle_store.__file__).parent
+    library = Path(bundle_store.__file__).parents[1]
     shutil.copytree(library, tmp_path / "site" / library.name, ignore=shutil.ignore_patterns("__pycache__"))
     resources = tmp_path / "site" / {"slicer": "Resources", "wheel": "SScILDScoringResources"}[layout]
     (resources / "Models").mkdir(parents=True)

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from SScILDScoringLib.errors import ModelError, SettingsError
 from SScILDScoringLib.networks import L_NET_NAMES, S_NET_NAMES, build_l_net, build_network, build_s_net, names
 from SScILDScoringLib.networks.compact_3d import expected_slice

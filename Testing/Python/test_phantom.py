@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from SScILDScoringLib.errors import Cancelled, SettingsError
 from SScILDScoringLib.levels import Level
 from SScILDScoringLib.phantom import DiseaseSpec, PhantomSpec, make_phantom

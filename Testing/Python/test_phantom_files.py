@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+
 from SScILDScoringLib.errors import Cancelled, SettingsError
 from SScILDScoringLib.phantom import DiseaseSpec, PhantomSpec, make_phantom
 from SScILDScoringLib.phantom.writing import COLUMNS, write_cohort, write_dicom, write_masks, write_nifti

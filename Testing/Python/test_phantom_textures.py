@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from SScILDScoringLib.phantom.textures import (
     ground_glass_texture,
     healthy_patch,

@@ -7,14 +7,15 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from small_bundles import l_net_bundle, s_net_bundle
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.errors import Cancelled, ModelError, ScanError, SettingsError
+from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
 from SScILDScoringLib.levels import LevelError, Levels
 from SScILDScoringLib.lungs import LungMask
 from SScILDScoringLib.phantom import DiseaseSpec, PhantomSpec, make_phantom
 from SScILDScoringLib.pipeline import find_model, place_levels, rescore, score_scan
-from SScILDScoringLib.replacement import HeatMapSettings
 from SScILDScoringLib.results import read_json, write_json
 from SScILDScoringLib.scan import scan_from_array
 from SScILDScoringLib.scores import Stage

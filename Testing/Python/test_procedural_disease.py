@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from SScILDScoringTrainingLib.lesion_shapes import ellipse_field, noise_preference, soft_region
-from SScILDScoringTrainingLib.noise_fields import band_noise, irregular_cells, smooth_noise
-from SScILDScoringTrainingLib.procedural_disease import ExtentSettings, ProceduralSettings, draw_regions
-from SScILDScoringTrainingLib.procedural_textures import (
+
+from SScILDScoringTrainingLib.synthesis import SynthesisSettings, synthesize
+from SScILDScoringTrainingLib.synthesis.lesion_shapes import ellipse_field, noise_preference, soft_region
+from SScILDScoringTrainingLib.synthesis.noise_fields import band_noise, irregular_cells, smooth_noise
+from SScILDScoringTrainingLib.synthesis.procedural_disease import ExtentSettings, ProceduralSettings, draw_regions
+from SScILDScoringTrainingLib.synthesis.procedural_textures import (
     GroundGlassSettings,
     ReticulationSettings,
     ground_glass_hu,
     reticular_lines,
 )
-from SScILDScoringTrainingLib.synthesis import SynthesisSettings, synthesize
 from synthesis_backgrounds import AIRWAY, MM, VESSEL_COLUMNS, VESSEL_ROWS, healthy_background
 
 ALL_OF_IT = {"small": 0, "spread": 0, "near_total": 1}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
+
 from SScILDScoringLib.errors import SettingsError
-from SScILDScoringTrainingLib.published_disease import PublishedSettings, draw_ellipses, fill_with_patches
 from SScILDScoringTrainingLib.synthesis import SynthesisSettings, synthesize
-from SScILDScoringTrainingLib.texture_growth import GrowingTexture
-from SScILDScoringTrainingLib.texture_patches import (
+from SScILDScoringTrainingLib.synthesis.published_disease import PublishedSettings, draw_ellipses, fill_with_patches
+from SScILDScoringTrainingLib.synthesis.texture_growth import GrowingTexture
+from SScILDScoringTrainingLib.synthesis.texture_patches import (
     PatchSource,
     TexturePatch,
     load_patch,

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from SScILDScoringLib.findings import Finding
-from SScILDScoringLib.kernels import kernel_class
 from SScILDScoringLib.lungs import LungMask
 from SScILDScoringLib.quality import inspect_coverage, inspect_scan
 from SScILDScoringLib.reading import read_scan
+from SScILDScoringLib.reading.kernels import kernel_class
 from SScILDScoringLib.scan import CTScan, scan_from_array
 
 SIZE = 512
@@ -120,8 +121,9 @@ def test_thin_slices_far_apart_are_sparse_not_thick():
 
 
 def test_what_reading_recorded_becomes_findings(tmp_path):
-    import dicom_writer as dw
     import pydicom
+
+    import dicom_writer as dw
 
     hu = thorax(20, 64)
     paths = dw.write_series(tmp_path, hu, skip=[7], PatientPosition="HFP", ContrastBolusAgent="Ultravist 300")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from SScILDScoringLib.errors import Cancelled, ScanError
 from SScILDScoringLib.reading import case_name, read_scan
 from SScILDScoringLib.scan import LPS_TO_RAS, load_scan
@@ -417,7 +418,7 @@ MEASURE = """
     from pathlib import Path
     sys.path.insert(0, sys.argv[1])
     import numpy, SimpleITK, pydicom.pixels
-    from SScILDScoringLib import dicom_reading
+    from SScILDScoringLib.reading import dicom_reading
     from SScILDScoringLib.reading import read_scan
 
     def kilobytes(name):  # of this very process; getrusage would count its parent's as well

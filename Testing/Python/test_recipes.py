@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from SScILDScoringLib.errors import SettingsError, TableError
 from SScILDScoringLib.preprocessing import SliceInput, VolumeInput
 from SScILDScoringLib.progress import silent

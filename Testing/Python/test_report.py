@@ -10,13 +10,15 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from SScILDScoringLib.colours import heat_colours, windowed
+
 from SScILDScoringLib.explanations import ExplanationMaps
 from SScILDScoringLib.findings import Finding
 from SScILDScoringLib.heatmaps import HeatMaps
 from SScILDScoringLib.levels import Levels
 from SScILDScoringLib.lungs import LungMask
-from SScILDScoringLib.pictures import (
+from SScILDScoringLib.report import Truth, report_html, write_report
+from SScILDScoringLib.report.colours import heat_colours, windowed
+from SScILDScoringLib.report.pictures import (
     Crop,
     axial_view,
     coronal_view,
@@ -29,11 +31,10 @@ from SScILDScoringLib.pictures import (
     scale_bar_mm,
     whole_slice,
 )
-from SScILDScoringLib.report import Truth, report_html, write_report
+from SScILDScoringLib.report.svg_plots import profile_plot
 from SScILDScoringLib.results import ModelFacts, ScanFacts, ScanResult, read_json, write_json
 from SScILDScoringLib.scan import CTScan, scan_from_array
 from SScILDScoringLib.scores import PATTERNS, LungProfile, SliceScores
-from SScILDScoringLib.svg_plots import profile_plot
 
 SPACING = (1.5, 1.5, 4.0)
 LEVEL_SLICES = (34, 27, 21, 15, 9)

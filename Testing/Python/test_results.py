@@ -8,10 +8,11 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from SScILDScoringLib.errors import SettingsError, TableError
 from SScILDScoringLib.findings import Finding
-from SScILDScoringLib.heatmap_files import slice_image, write_heat_maps
 from SScILDScoringLib.heatmaps import HeatMaps
+from SScILDScoringLib.heatmaps.map_files import slice_image, write_heat_maps
 from SScILDScoringLib.levels import Levels
 from SScILDScoringLib.results import (
     ModelFacts,

@@ -6,6 +6,7 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
+
 from SScILDScoringLib.errors import ScanError
 from SScILDScoringLib.scan import LPS_TO_RAS, CTScan, FileAxes, as_hounsfield, scan_from_array
 

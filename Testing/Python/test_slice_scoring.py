@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from small_bundles import l_net_bundle, s_net_bundle
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.errors import Cancelled, ModelError, ScanError

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from SScILDScoringLib.errors import SettingsError
-from SScILDScoringTrainingLib.acquisition import AcquisitionSettings, change_acquisition
-from SScILDScoringTrainingLib.contact_sheet import COLOURS, contact_sheet, sample_picture
-from SScILDScoringTrainingLib.density import DensitySettings
-from SScILDScoringTrainingLib.distractors import ConsolidationSettings
 from SScILDScoringTrainingLib.synthesis import SynthesisSettings, background_from_slice, scores_from_masks, synthesize
-from SScILDScoringTrainingLib.texture_patches import phantom_patches
+from SScILDScoringTrainingLib.synthesis.acquisition import AcquisitionSettings, change_acquisition
+from SScILDScoringTrainingLib.synthesis.contact_sheet import COLOURS, contact_sheet, sample_picture
+from SScILDScoringTrainingLib.synthesis.density import DensitySettings
+from SScILDScoringTrainingLib.synthesis.distractors import ConsolidationSettings
+from SScILDScoringTrainingLib.synthesis.texture_patches import phantom_patches
 from synthesis_backgrounds import healthy_background, lungless_background
 
 PUBLISHED = SynthesisSettings.as_published(phantom_patches(1, size=40), axes_px=(20, 300))
@@ -253,6 +254,7 @@ def test_a_contact_sheet_shows_contours_and_scores(tmp_path):
 @pytest.fixture(scope="module")
 def real_background(real_ct):
     import SimpleITK as sitk
+
     from SScILDScoringLib.lungs import slice_lung_mask
 
     image = sitk.DICOMOrient(sitk.ReadImage(str(real_ct / "volumes" / "lidc0001.nii.gz")), "LPS")

@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from SScILDScoringLib.errors import Cancelled, SettingsError
 from SScILDScoringTrainingLib.checkpoints import load_checkpoint
 from SScILDScoringTrainingLib.config import PRESETS, LoopConfig, build, read_yaml
 from SScILDScoringTrainingLib.datasets import BatchStream, RecentlyMade, generator, loader
 from SScILDScoringTrainingLib.training import Trainer, learning_rate_factor, trained_network
-from torch import nn
 
 LOOP = LoopConfig(
     batch_size=8, steps=30, learning_rate=3e-3, optimizer="adamw", schedule="cosine", ema=0.9, validate_every=10,

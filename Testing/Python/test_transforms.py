@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from SScILDScoringLib.preprocessing import resize_slice
 from SScILDScoringTrainingLib.transforms import (
     SliceAugmentation,

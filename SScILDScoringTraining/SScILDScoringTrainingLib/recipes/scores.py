@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as functional
+
 from SScILDScoringLib.errors import SettingsError
 from SScILDScoringLib.networks import build_s_net
 from SScILDScoringLib.preprocessing import AIR_HU, SliceInput

@@ -1,0 +1,1 @@
+"""The commands of ``sscild`` that score, show and check."""
