@@ -14,7 +14,7 @@ from .levels import Levels, ordered_mm
 from .lungs.airways import trace_airways
 from .lungs.coarse import coarse_scan
 from .lungs.masks import LEFT, RIGHT, LungMask
-from .lungs.morphology import components, eroded
+from .morphology import components, eroded
 from .progress import Progress, silent
 from .scan import CTScan
 

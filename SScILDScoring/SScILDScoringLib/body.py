@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .lungs.morphology import components, dilated, enlarged, opened, shrunk, without_holes
+from .morphology import components, dilated, enlarged, opened, shrunk, without_holes
 
 TISSUE_HU = -400
 """Above this a voxel is tissue rather than air, lung or foam."""

@@ -22,16 +22,3 @@ def balanced_probabilities(tot: Sequence[float], bin_width: float = 0.0) -> np.n
     _, index, count = np.unique(keys, return_inverse=True, return_counts=True)
     weights = 1.0 / count[index]
     return weights / weights.sum()
-
-
-def accept_balanced(tot: float, counts: np.ndarray, rng: np.random.Generator) -> bool:
-    """Whether a freshly generated image should be kept so that TOT becomes even over the 21 bins of 5 %.
-
-    Args:
-        tot: the image's TOT in percent.
-        counts: how many of each bin the generator makes on average (21 values); the rarest bin is always kept.
-        rng: the decision is random, with probability (rarest count) / (count of the image's bin).
-    """
-    present = counts[counts > 0]
-    own = counts[int(np.clip(np.floor(tot / 5 + 0.5), 0, 20))]
-    return bool(own <= 0 or rng.random() < present.min() / own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SScILDScoringTrainingLib.balance import accept_balanced, balanced_probabilities
+from SScILDScoringTrainingLib.balance import balanced_probabilities
 
 
 def test_every_score_is_drawn_equally_often_however_frequent_it_is():
@@ -25,12 +25,3 @@ def test_no_scores_or_missing_ones_are_refused():
     for scores in ([], [5.0, float("nan")]):
         with pytest.raises(ValueError, match="finite score"):
             balanced_probabilities(scores)
-
-
-def test_accepting_evens_out_what_a_generator_makes():
-    rng = np.random.default_rng(0)
-    counts = np.zeros(21)
-    counts[0], counts[10] = 90, 10
-    made = rng.choice([0.0, 50.0], p=[0.9, 0.1], size=20_000)
-    kept = [tot for tot in made if accept_balanced(tot, counts, rng)]
-    assert np.mean(np.array(kept) == 50) == pytest.approx(0.5, abs=0.05)

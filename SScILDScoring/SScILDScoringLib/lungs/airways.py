@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..morphology import components, dilated
 from .coarse import CoarseScan
-from .morphology import components, dilated
 
 _THRESHOLDS = (-600, -750, -850, -900)
 """Lumen is what lies below the first of these that keeps it apart from the lung (thin walls leak at the first)."""

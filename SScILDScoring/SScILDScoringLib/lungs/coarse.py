@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..body import body_mask
+from ..morphology import shrunk
 from ..progress import Progress, silent
 from ..scan import CTScan
-from .morphology import shrunk
 
 IN_PLANE_MM = 1.5
 ALONG_Z_MM = 2.0

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..body import body_mask
 from ..errors import SettingsError
+from ..morphology import box_sum, closed, components, dilated, enlarged, eroded, opened, shrunk, smoothed, without_holes
 from ..progress import Progress, part_of, silent
 from ..scan import CTScan
 from .airways import Airways, trace_airways
 from .coarse import CoarseScan, coarse_scan
-from .morphology import box_sum, closed, components, dilated, enlarged, eroded, opened, shrunk, smoothed, without_holes
 from .regions import LEFT, RIGHT, lung_regions
 from .repair import whole_lungs
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ScanError
+from ..morphology import closed, components, eroded, without_holes
 from ..progress import Progress, silent
 from ..scan import CTScan
 from .masks import LungMask
-from .morphology import closed, components, eroded, without_holes
 from .regions import LEFT, RIGHT, SMALLEST_LUNGS_ML
 
 THRESHOLD_HU = -400

@@ -6,9 +6,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import ScanError
+from ..morphology import box_sum, components, dilated, eroded, opened, smoothed
 from .airways import Airways
 from .coarse import CoarseScan
-from .morphology import box_sum, components, dilated, eroded, opened, smoothed
 
 RIGHT, LEFT = 1, 2
 

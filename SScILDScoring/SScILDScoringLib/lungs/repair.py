@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..morphology import closed, components, dilated, opened, without_holes
 from .airways import Airways
 from .coarse import CoarseScan
-from .morphology import closed, components, dilated, opened, without_holes
 from .regions import LEFT, RIGHT
 
 CLOSING_MM = 10.0

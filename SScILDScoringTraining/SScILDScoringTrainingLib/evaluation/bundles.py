@@ -76,7 +76,8 @@ def read_accuracy(path: Path) -> dict[str, Any]:
 def evaluate_levels(
     bundle: ModelBundle, *, phantoms: int, seed: int, cohort: str | Path | None, progress: Progress
 ) -> Evaluation:
-    """Errors in millimetres of every level on fresh phantoms and on the cohort's cases of the split ``test``.
+    """Errors in millimetres of every level on fresh phantoms and on the cohort's cases of the split ``test``, beside
+    those of the landmarks without a network (:mod:`SScILDScoringLib.anatomy`).
 
     Phantoms have 128 pixels a side and any slice thickness and coverage that :class:`PhantomSpec` draws; seeds start
     at ``900000 + 1000 * seed``, which no training uses.
@@ -90,10 +91,12 @@ def evaluate_levels(
     result = Evaluation(f"{bundle.name} {bundle.version}", {"phantoms": phantoms, "seed": seed})
 
     def errors_of(scan, mm: Sequence[float], data: str, case: str) -> np.ndarray:
+        """Errors ``(2, 5)`` of the network and of the anatomy, the latter NaN where it does not tell."""
         levels, _ = levels_from_answers(run_windows(scan, bundle), bundle.input, scan)
-        errors = np.array(levels.mm) - np.array(mm)
-        values = {f"error_{n}_mm": round(float(e), 2) for n, e in enumerate(errors, start=1)}
-        result.rows.append({"data": data, "case": case, **values})
+        errors = np.array([levels.mm, _anatomy_mm(scan)]) - np.array(mm)
+        values = {f"error_{n}_mm": round(float(e), 2) for n, e in enumerate(errors[0], start=1)}
+        others = {f"anatomy_error_{n}_mm": _rounded(e) for n, e in enumerate(errors[1], start=1)}
+        result.rows.append({"data": data, "case": case, **values, **others})
         return errors
 
     found = []
@@ -112,14 +115,33 @@ def evaluate_levels(
             continue
         errors = errors_of(load_scan(row.path), row.mm, "scans", row.case)
         result.tables[f"held-out scan {row.case}"] = {
-            f"L{n}": {"error_mm": round(float(e), 1)} for n, e in enumerate(errors, start=1)
+            f"L{n}": {"error_mm": round(float(e), 1), "anatomy_error_mm": _rounded(other)}
+            for n, (e, other) in enumerate(errors.T, start=1)
         }
-        result.bar(f"scan {row.case}, mean of the five, MAE mm", float(np.abs(errors).mean()), 15)
+        result.bar(f"scan {row.case}, worst of the five, error mm", float(np.abs(errors[0]).max()), 15)
     return result
 
 
+def _anatomy_mm(scan) -> tuple[float, ...]:
+    """The five levels by the landmarks alone; NaN where there are none to go by."""
+    from SScILDScoringLib.anatomy import estimate_levels, find_landmarks
+    from SScILDScoringLib.errors import ScanError
+    from SScILDScoringLib.lungs import segment_lungs
+
+    try:
+        return estimate_levels(find_landmarks(scan, segment_lungs(scan)), scan).mm
+    except ScanError:
+        return (float("nan"),) * 5
+
+
+def _rounded(value: float) -> float | str:
+    return round(float(value), 2) if np.isfinite(value) else ""
+
+
 def _level_table(errors: np.ndarray) -> dict[str, dict[str, float]]:
+    """Figures per level of errors ``(cases, 2, 5)``."""
     table = {}
+    others, errors = errors[:, 1], errors[:, 0]
     for n in range(5):
         mae, deviation = absolute_error(errors[:, n], np.zeros(len(errors)))
         table[f"L{n + 1}"] = {
@@ -127,6 +149,10 @@ def _level_table(errors: np.ndarray) -> dict[str, dict[str, float]]:
             "sd_mm": round(deviation, 2),
             "mean_error_mm": round(float(errors[:, n].mean()), 2),
             "largest_mm": round(float(np.abs(errors[:, n]).max()), 1),
+            "anatomy_mae_mm": _rounded(np.abs(others[:, n][np.isfinite(others[:, n])]).mean())
+            if np.isfinite(others[:, n]).any()
+            else "",
+            "anatomy_found": int(np.isfinite(others[:, n]).sum()),
         }
     return table
 
@@ -183,7 +209,7 @@ def evaluate_scores(
         settings: the content of ``presets/evaluation_slices.yaml``.
         ct: folder of the public scans. cache: for lung masks and phantom slices.
     """
-    from . import slices as slices
+    from . import slices
 
     scorer = Scorer(bundle)
     result = Evaluation(f"{bundle.name} {bundle.version}", {"drawn": drawn, "phantoms": phantoms, "seed": seed})

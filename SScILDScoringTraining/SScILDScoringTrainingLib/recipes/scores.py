@@ -46,8 +46,7 @@ class ScoreData:
     Args:
         cohort: table with levels and scores (:mod:`..cohort`), or None.
         neighbours: slices above and below each scored one that are used with its score (1 as published).
-        balanced: draw cohort slices with probability inversely proportional to the frequency of their TOT, and
-            synthetic ones evenly over bins of 5 %.
+        balanced: draw cohort slices with probability inversely proportional to the frequency of their TOT.
         healthy: healthy slices of scans for synthesis, beside the cohort's own slices of TOT 0.
         phantoms: phantom slices, used with their own disease and, where healthy, for synthesis; or None.
         phantom_backgrounds: share of synthetic slices whose background is a phantom's, where there are others too.
