@@ -67,6 +67,11 @@ class LabelledSlice:
         )
 
     @property
+    def lung_mm2(self) -> float:
+        """Area of the lung mask in square millimetres."""
+        return float(np.count_nonzero(self.flags & LUNG)) * self.spacing_mm[0] * self.spacing_mm[1]
+
+    @property
     def healthy(self) -> bool:
         """No disease in masks or scores."""
         return self.scores[0] == 0 if self.scores else not (self.flags & (GROUND_GLASS | RETICULATION)).any()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from SScILDScoringLib.lungs import slice_lung_mask
+from SScILDScoringLib.pipeline import SMALL_LUNG_MM2
 from SScILDScoringLib.progress import Progress
 
 from ..config import build
@@ -54,7 +55,10 @@ def fitted_baseline(slices: Sequence[Background], seed: int) -> LinearBaseline:
 
 
 def phantom_cases(count: int, seed: int, cache: Path, progress: Progress) -> list[Case]:
-    """Up to 8 slices with lung of each of ``count`` phantoms; seeds that no training uses."""
+    """Up to 8 slices of each of ``count`` phantoms; seeds that no training uses.
+
+    Slices with less lung than a scored level may have without a warning (the tips of the lungs) are left out.
+    """
     if not count:
         return []
     seeds = [950_000 + 1000 * seed + n for n in range(count)]
@@ -62,7 +66,7 @@ def phantom_cases(count: int, seed: int, cache: Path, progress: Progress) -> lis
     cases = []
     for n, found in enumerate(phantom_slices(ArrayCache(cache / "slices"), seeds, fixed, 8, progress)):
         masks = [found.mask(bit) for bit in (LUNG, GROUND_GLASS, RETICULATION, BODY)]
-        if masks[0].mean() > 0.002:
+        if found.lung_mm2 >= SMALL_LUNG_MM2:
             cases.append(
                 Case(f"{found.name} {n}", np.asarray(found.hu), masks[0], masks[3], scores_from_masks(*masks[:3]))
             )
