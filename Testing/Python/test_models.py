@@ -224,6 +224,12 @@ def test_monai_reads_our_metadata(originals):
     assert parser["_meta_#network_data_format#outputs#pred#channel_def"] == {"0": "TOT", "1": "GG", "2": "RET"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no such permissions")
+def test_other_users_of_the_computer_can_read_a_bundle(bundle):
+    for path in bundle.rglob("*"):
+        assert path.is_dir() or path.stat().st_mode & 0o044 == 0o044, path.name
+
+
 def test_nothing_is_overwritten_unless_asked(bundle, tmp_path):
     before = file_sha256(bundle / METADATA)
     with pytest.raises(ModelError, match="already something at"):

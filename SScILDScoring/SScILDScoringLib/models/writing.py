@@ -174,6 +174,7 @@ def _write_files(
     for sub in ("configs", "models", "docs"):
         (part / sub).mkdir(parents=True)
     save_file(_stored(network, half), part / WEIGHTS, metadata={"format": "pt"})
+    (part / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone; bundles are shared and installed
     if healthy_patch is not None:
         patch = np.asarray(healthy_patch)
         if patch.dtype != np.int16 or patch.shape != PATCH_SHAPE:
