@@ -180,8 +180,8 @@ def paint_reticulation(
         rest = np.float32(rng.uniform(0.4, 0.8))
         lines *= rest + (1 - rest) * np.exp(depth_mm * np.float32(-1 / rng.uniform(6, 20)))
     if rng.random() < settings.haze:
-        haze = np.float32(rng.uniform(30, 110)) * (1 + np.float32(0.3) * smooth_noise(shape, rng, 8 / mm))
-        hu += np.clip(haze, 0, 150) * opacity * airiness
+        haze = np.float32(rng.uniform(*settings.haze_hu)) * (1 + np.float32(0.3) * smooth_noise(shape, rng, 8 / mm))
+        hu += np.clip(haze, 0, 100) * opacity * airiness
     if rng.random() < settings.dark_cells:
         hu -= np.float32(rng.uniform(20, 60)) * opacity * airiness * (1 - lines)
     if rng.random() < settings.honeycomb:

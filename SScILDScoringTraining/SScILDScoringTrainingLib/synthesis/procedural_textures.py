@@ -38,6 +38,8 @@ class ReticulationSettings:
         mesh_mm: range of the mean distance between fine lines.
         septa_mm: range of the diameter of the polygons that thickened septa draw.
         haze: share of slices in which the tissue between the lines is slightly dense too.
+        haze_hu: range of that density. It stays below the contrast of ground glass: haze that is as dense is ground
+            glass, and has to be counted as such.
         honeycomb: share of slices in which a part of the network becomes cysts with walls.
         dark_cells: share of slices in which the tissue between the lines is darker than healthy lung.
     """
@@ -47,6 +49,7 @@ class ReticulationSettings:
     mesh_mm: tuple[float, float] = (2.0, 5.0)
     septa_mm: tuple[float, float] = (8.0, 18.0)
     haze: float = 0.5
+    haze_hu: tuple[float, float] = (20.0, 70.0)
     honeycomb: float = 0.15
     dark_cells: float = 0.2
 
