@@ -10,6 +10,7 @@ beside them hardly does.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import tempfile
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--l-net", help="name or folder of an L-Net bundle")
     options = parser.parse_args()
     started = Clock()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
     import torch
 
     torch.set_num_threads(options.threads)
