@@ -1,6 +1,7 @@
 """The cohort table: one CSV row per case with its levels and, for S-Net, its scores.
 
-Columns ``case, path, level_1_mm ... level_5_mm``; for scores ``tot_1, gg_1, ret_1 ... ret_5``; optional ``split``.
+Columns ``case, path, level_1_mm ... level_5_mm``; for scores ``tot_1, gg_1, ret_1 ... ret_5``; optional ``split``
+(``train``, ``validation`` or ``test``). A table without it is split by chance where training asks for that.
 Lines that start with # are remarks.
 """
 
@@ -8,8 +9,10 @@ from __future__ import annotations
 
 import csv
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from SScILDScoringLib.errors import TableError
 from SScILDScoringLib.levels import Level
@@ -32,11 +35,17 @@ class CohortRow:
     scores: tuple[tuple[float, float, float], ...] | None = None
 
 
-def read_cohort(table: str | Path, scores: bool = False) -> list[CohortRow]:
+VALIDATION_SHARE = 0.25
+"""Share of the cases that validate when a table does not say which: one fold of four, as published."""
+
+
+def read_cohort(table: str | Path, scores: bool = False, split_seed: int | None = None) -> list[CohortRow]:
     """The rows of a cohort table. Paths may hold ``${NAME}`` and are relative to the table.
 
     Args:
         scores: the score columns are needed.
+        split_seed: a table without the column ``split`` gets a quarter of its cases for validation, drawn with this
+            seed; None leaves all in ``train``.
 
     Raises:
         TableError: a missing column, a value that is no number, levels out of order, scores that contradict each
@@ -54,7 +63,17 @@ def read_cohort(table: str | Path, scores: bool = False) -> list[CohortRow]:
         rows = [_row(table, line, scores) for line in lines]
     if not rows:
         raise TableError(f"{table.name} has no rows.")
-    return rows
+    return rows if split_seed is None or "split" in lines.fieldnames else _split(rows, split_seed)
+
+
+def _split(rows: list[CohortRow], seed: int) -> list[CohortRow]:
+    """The rows with a quarter of the cases, at least one, in ``validation``; a case never straddles the splits."""
+    cases = sorted({row.case for row in rows})
+    if len(cases) < 2:
+        return rows
+    count = max(1, round(VALIDATION_SHARE * len(cases)))
+    drawn = set(np.random.default_rng(seed).permutation(cases)[:count].tolist())
+    return [replace(row, split="validation") if row.case in drawn else row for row in rows]
 
 
 def _row(table: Path, line: dict, with_scores: bool) -> CohortRow:

@@ -238,6 +238,19 @@ def test_scores_that_contradict_each_other_are_refused(tmp_path):
     assert read_cohort(table, scores=True)[0].scores[4] == (15, 10, 10)
 
 
+def test_a_table_without_splits_gives_a_quarter_of_its_cases_to_validation(tmp_path):
+    (tmp_path / "ct.nii.gz").write_bytes(b"x")
+    table = tmp_path / "cohort.csv"
+    lines = [f"case{n},ct.nii.gz,5,4,3,2,1" for n in range(8)]
+    table.write_text(HEADER.strip().removesuffix(",split") + "\n" + "\n".join([*lines, lines[0]]) + "\n")
+    rows = read_cohort(table, split_seed=1)
+    held_out = {row.case for row in rows if row.split == "validation"}
+    assert len(held_out) == 2
+    assert held_out == {row.case for row in read_cohort(table, split_seed=1) if row.split == "validation"}
+    assert not held_out & {row.case for row in rows if row.split == "train"}, "a case straddles the splits"
+    assert {row.split for row in read_cohort(table)} == {"train"}
+
+
 @pytest.mark.real_ct
 def test_the_public_levels_lie_inside_their_scans_and_the_held_out_patients_are_kept_apart(real_ct, monkeypatch):
     monkeypatch.setenv("CT", str(real_ct))

@@ -183,7 +183,7 @@ class LevelsRecipe:
         data, volume_input = self.config.data, self.config.input
         cache = ArrayCache(Path(data.cache) / "levels")
         if data.cohort:
-            rows = read_cohort(data.cohort)
+            rows = read_cohort(data.cohort, split_seed=self.seed)
             by_split = {s: [r for r in rows if r.split == s] for s in ("train", "validation")}
             self.cohort = scan_cases(cache, by_split["train"], volume_input, progress)
             self.validation += scan_cases(cache, by_split["validation"], volume_input, progress)

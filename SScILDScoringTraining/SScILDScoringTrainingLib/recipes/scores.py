@@ -162,7 +162,7 @@ class ScoresRecipe:
         train = healthy_slices(cache, healthy["train"], progress)
         check = healthy_slices(cache, healthy["validation"], progress)
         if data.cohort:
-            rows = read_cohort(data.cohort, scores=True)
+            rows = read_cohort(data.cohort, scores=True, split_seed=self.seed)
             lungs = data.mix.get("synthetic", 0) > 0
             parts = {
                 split: cohort_slices(
