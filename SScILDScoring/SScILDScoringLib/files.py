@@ -9,6 +9,17 @@ from pathlib import Path
 
 from .errors import SettingsError
 
+IMAGE_ENDINGS = (".nii.gz", ".nii", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".zip")
+
+
+def name_without_ending(path: str | Path) -> str:
+    """The file's or folder's own name without an image ending: ``patient 1`` of ``/a/patient 1.nii.gz``."""
+    name = Path(path).name or Path(path).resolve().name
+    for ending in IMAGE_ENDINGS:
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            return name[: -len(ending)]
+    return name
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:

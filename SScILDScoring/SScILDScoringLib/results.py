@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import TableError
-from .files import write_text
+from .files import name_without_ending, write_text
 from .findings import Finding
 from .levels import Level, LevelPosition, Levels
 from .scores import PATTERNS, LungProfile, SliceScores, Stage, goh_stage, patient_extent
@@ -224,12 +224,7 @@ def case_name(path: str | Path) -> str:
     Nothing inside the file is used, so a DICOM patient name never becomes a case name. A file or folder that is
     itself named after the patient keeps that name: choose another with ``--case``.
     """
-    name = Path(path).name or Path(path).resolve().name
-    for ending in (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".zip"):
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)]
-            break
-    return safe_name(name)
+    return safe_name(name_without_ending(path))
 
 
 def safe_name(name: str) -> str:

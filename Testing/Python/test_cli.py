@@ -226,8 +226,8 @@ def test_one_command_takes_a_ct_to_scores_heat_maps_and_report(score, ct, tmp_pa
     data = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     assert data["case"] == "lady"
     assert [row["level"] for row in data["levels"]] == [1, 2, 3, 4, 5]
-    assert {row["source"] for row in data["levels"]} == {"anatomy"}
-    assert data["models"][0]["name"] == "small_scores"
+    assert {row["source"] for row in data["levels"]} == {"l_net"}
+    assert [model["name"] for model in data["models"]] == ["l_net_starter", "small_scores"]
     assert data["seconds"]["read"] > 0
     for level in ("L1", "L2", "L3", "L4", "L5"):
         assert level in out

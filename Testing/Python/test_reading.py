@@ -15,7 +15,8 @@ import pytest
 import SimpleITK as sitk
 
 from SScILDScoringLib.errors import Cancelled, ScanError
-from SScILDScoringLib.reading import case_name, read_scan
+from SScILDScoringLib.files import name_without_ending
+from SScILDScoringLib.reading import read_scan
 from SScILDScoringLib.scan import LPS_TO_RAS, load_scan
 from test_scan import SPACES, arranged
 
@@ -218,9 +219,9 @@ def test_a_header_does_not_reach_printf(tmp_path, ending):
 
 
 def test_case_names():
-    assert case_name("/a/b/patient 1.nii.gz") == "patient 1"
-    assert case_name("/a/b/patient.1.mha") == "patient.1"
-    assert case_name("/a/b/dicom/") == "dicom"
+    assert name_without_ending("/a/b/patient 1.nii.gz") == "patient 1"
+    assert name_without_ending("/a/b/patient.1.mha") == "patient.1"
+    assert name_without_ending("/a/b/dicom/") == "dicom"
 
 
 # ---- refused -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .read import case_name, read_scan
+from .read import read_scan
 
-__all__ = ["case_name", "read_scan"]
+__all__ = ["read_scan"]

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ScanError
+from ..files import name_without_ending
 from ..progress import Progress, silent
 from ..scan import CTScan
 from .itk_reading import read_meta_image, read_nrrd
@@ -54,18 +55,8 @@ def read_scan(path: str | Path, *, series: str | None = None, progress: Progress
     except MemoryError as error:
         raise ScanError("The scan does not fit into this computer's memory.") from error
     progress("read", 1.0, "Reading the scan")
-    identity = {"path": str(path), "name": case_name(path), **scan.identity}
+    identity = {"path": str(path), "name": name_without_ending(path), **scan.identity}
     return replace(scan, identity=identity)
-
-
-def case_name(path: str | Path) -> str:
-    """A name for results: the file's or folder's name without the endings of image files."""
-    path = Path(path)
-    name = path.name or path.resolve().name
-    for ending in (".nii.gz", ".nii", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm"):
-        if name.lower().endswith(ending) and len(name) > len(ending):
-            return name[: -len(ending)]
-    return name
 
 
 def _read_file(path: Path, series: str | None, progress: Progress) -> CTScan:
