@@ -72,11 +72,12 @@ class DiseaseTexture:
     """
 
     def __init__(self, severity: float, rng: np.random.Generator) -> None:
-        self.haze_hu = float(rng.uniform(0.8, 1.2) * (110 + 230 * severity))
+        # Even faint ground glass is denser than what breathing out explains.
+        self.haze_hu = float(rng.uniform(0.85, 1.15) * (190 + 190 * severity))
         self.line_hu = float(rng.uniform(-420, -260) + 330 * severity)
         self.line_mm = float(rng.uniform(0.85, 1.15) * (0.65 + 0.45 * severity))
         self.honeycomb = max(0.0, (severity - 0.6) / 0.4)
-        self.ret_haze_hu = float(rng.uniform(0, 0.35) * self.haze_hu)
+        self.ret_haze_hu = float(rng.uniform(0, 0.25) * self.haze_hu)
         self.fine_mm = float(rng.uniform(5.0, 7.0) * (1 + 0.3 * severity))
         self.coarse_mm = float(rng.uniform(12, 18))
         # The foam block has 8 lattice steps a cell.

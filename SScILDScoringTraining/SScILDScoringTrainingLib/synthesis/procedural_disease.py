@@ -177,7 +177,7 @@ def paint_reticulation(
     where = opacity > 0
     lines = reticular_lines(where, rng, spacing_mm, settings)
     if rng.random() < 0.6:  # the network thins out away from the pleura
-        rest = np.float32(rng.uniform(0.4, 0.8))
+        rest = np.float32(rng.uniform(0.7, 0.95))
         lines *= rest + (1 - rest) * np.exp(depth_mm * np.float32(-1 / rng.uniform(6, 20)))
     if rng.random() < settings.haze:
         haze = np.float32(rng.uniform(*settings.haze_hu)) * (1 + np.float32(0.3) * smooth_noise(shape, rng, 8 / mm))
@@ -194,7 +194,8 @@ def paint_reticulation(
     peak += np.float32(rng.uniform(30, 70)) * smooth_noise(shape, rng, max(1.2 / mm, 1.0))
     peak += np.float32(rng.uniform(*settings.line_hu))
     peak -= hu
-    np.clip(peak, 0, None, out=peak)
+    # Lines stand out from the tissue they cross, ground glass included: what nobody can see must not be counted.
+    np.maximum(peak, np.float32(rng.uniform(*settings.contrast)), out=peak)
     peak *= lines
     peak *= opacity
     # Lines cross vessels unseen and do not cross airways; close to a wall they reach it.

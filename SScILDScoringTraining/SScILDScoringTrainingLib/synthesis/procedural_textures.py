@@ -22,9 +22,9 @@ class GroundGlassSettings:
         lobules: share of slices in which secondary lobules differ in density.
     """
 
-    hu: tuple[float, float] = (-680.0, -360.0)
-    contrast: float = 110.0
-    fine: tuple[float, float] = (10.0, 40.0)
+    hu: tuple[float, float] = (-660.0, -360.0)
+    contrast: float = 130.0
+    fine: tuple[float, float] = (8.0, 30.0)
     lobules: float = 0.3
 
 
@@ -34,6 +34,7 @@ class ReticulationSettings:
 
     Args:
         line_hu: range of the density of a fully expressed line.
+        contrast: range of the HU by which such a line exceeds the tissue it crosses, at least.
         width_mm: range of the lines' thickness (full width at half height, before the scanner's blur).
         mesh_mm: range of the mean distance between fine lines.
         septa_mm: range of the diameter of the polygons that thickened septa draw.
@@ -44,7 +45,8 @@ class ReticulationSettings:
         dark_cells: share of slices in which the tissue between the lines is darker than healthy lung.
     """
 
-    line_hu: tuple[float, float] = (-480.0, -60.0)
+    line_hu: tuple[float, float] = (-450.0, -40.0)
+    contrast: tuple[float, float] = (160.0, 280.0)
     width_mm: tuple[float, float] = (0.6, 1.5)
     mesh_mm: tuple[float, float] = (2.0, 5.0)
     septa_mm: tuple[float, float] = (8.0, 18.0)
@@ -75,8 +77,9 @@ def ground_glass_hu(
     clouds = rng.random()  # some slices are even, some are patchy
     field = smooth_noise(shape, rng, rng.uniform(10, 30) / mm)
     field *= np.float32(rng.uniform(15, 90))
-    field += np.float32(15 + 80 * clouds) * smooth_noise(shape, rng, rng.uniform(4, 8) / mm)
-    field += np.float32(12 + 40 * clouds * rng.random()) * smooth_noise(shape, rng, rng.uniform(1.3, 3) / mm)
+    field += np.float32(15 + 60 * clouds) * smooth_noise(shape, rng, rng.uniform(4, 8) / mm)
+    # Kept low: at the scale of a mesh, strong contrast is a network.
+    field += np.float32(8 + 24 * clouds * rng.random()) * smooth_noise(shape, rng, rng.uniform(1.3, 3) / mm)
     grain = fine_noise(shape, rng, rng.uniform(0.4, 0.8) / mm)
     field += np.float32(rng.uniform(*settings.fine) * min(1.0, 0.8 / mm)) * grain
     if rng.random() < settings.lobules:
