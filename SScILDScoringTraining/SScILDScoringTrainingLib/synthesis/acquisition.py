@@ -1,11 +1,11 @@
-"""Changes of scanner and reconstruction that no score may follow: kernel, noise, offset, streaks."""
+"""Changes of scanner and reconstruction that no score may follow: motion, kernel, noise, offset, streaks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from .noise_fields import fine_noise, smooth_noise
 
@@ -15,7 +15,9 @@ class AcquisitionSettings:
     """Scanner and reconstruction.
 
     Args:
-        blur, sharpen, noise, offset, streaks: shares of the slices in which each happens.
+        motion, blur, sharpen, noise, offset, streaks: shares of the slices in which each happens.
+        motion_mm: range of the largest displacement of a beating heart or of breathing; the borders and vessels
+            there become double and hazy, as they do in slices thicker than the structures they cut.
         blur_px: largest standard deviation of the blur, in pixels of a 512-pixel slice.
         sharpen_amount: largest amount of unsharp masking.
         noise_hu: largest standard deviation of added noise.
@@ -23,6 +25,8 @@ class AcquisitionSettings:
         streaks_hu: largest amplitude of streaks.
     """
 
+    motion: float = 0.2
+    motion_mm: tuple[float, float] = (2.0, 7.0)
     blur: float = 0.25
     blur_px: float = 1.2
     sharpen: float = 0.2
@@ -40,6 +44,8 @@ def change_acquisition(
 ) -> np.ndarray:
     """A slice as another scanner or kernel would show it (float32 ``(y, x)``; may change ``hu`` in place)."""
     per_pixel = hu.shape[1] / 512  # pixels of this slice per pixel of a 512-pixel slice
+    if rng.random() < settings.motion:
+        hu = moved(hu, spacing_mm, rng, rng.uniform(*settings.motion_mm))
     kernel = rng.random()
     if kernel < settings.blur:
         hu = gaussian_filter(hu, rng.uniform(0.3, 1) * settings.blur_px * per_pixel, truncate=2.5)
@@ -55,6 +61,36 @@ def change_acquisition(
     if rng.random() < settings.offset:
         hu = hu + np.float32(rng.uniform(-settings.offset_hu, settings.offset_hu))
     return hu
+
+
+def moved(
+    hu: np.ndarray, spacing_mm: tuple[float, float], rng: np.random.Generator, amplitude_mm: float
+) -> np.ndarray:
+    """The mean of what the scanner saw while a region moved back and forth; float32 ``(y, x)``.
+
+    The region has a radius of 30 to 90 mm and lies anywhere in the middle half of the slice; outside it nothing moves.
+    """
+    mm = spacing_mm[0]
+    radius = rng.uniform(30, 90) / mm
+    rows, columns = (np.arange(n, dtype=np.float32) - n * rng.uniform(0.25, 0.75) for n in hu.shape)
+    weight = np.exp(np.float32(-0.5 / radius**2) * (rows[:, None] ** 2 + columns[None, :] ** 2))
+    top, bottom, left, right = _reach(weight > 0.05)
+    weight = weight[top:bottom, left:right]
+    angle = rng.uniform(0, 2 * np.pi) + np.float32(0.5) * smooth_noise(weight.shape, rng, 0.5 * radius)
+    weight = weight * np.float32(amplitude_mm / mm)
+    grid = np.ogrid[top:bottom, left:right]
+    step = np.stack([grid[0] + weight * np.sin(angle), grid[1] + weight * np.cos(angle)])
+    other = map_coordinates(hu, step, order=1, mode="nearest")
+    share = np.float32(rng.uniform(0.3, 0.6))
+    result = hu.copy()
+    result[top:bottom, left:right] += share * (other - hu[top:bottom, left:right])
+    return result
+
+
+def _reach(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """First and last row and column (exclusive) of a mask that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
 
 
 def streaks(shape: tuple[int, int], rng: np.random.Generator, amplitude: float) -> np.ndarray:
