@@ -261,15 +261,30 @@ def read_json(path: str | Path) -> ScanResult:
     path = Path(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise TypeError("no object")
-        if int(data["format"]) > FORMAT:
-            raise TableError(f"{path.name} was written by a newer version of this software; update to read it.")
-        return _from_dict(data)
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise TableError(f"{path.name} is not a result of this software ({error}).") from error
+    return result_from_dict(data, path.name)
+
+
+def result_from_dict(data: Mapping, name: str = "The file") -> ScanResult:
+    """A result from what :meth:`ScanResult.to_dict` gave; without scan, lungs, heat maps and explanations.
+
+    Args:
+        data: the plain values. name: what messages call their source.
+
+    Raises:
+        TableError: not such values, or from a newer version of this software.
+    """
+    try:
+        if not isinstance(data, Mapping):
+            raise TypeError("no object")
+        if int(data["format"]) > FORMAT:
+            raise TableError(f"{name} was written by a newer version of this software; update to read it.")
+        return _from_dict(data)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise TableError(f"{path.name} is not a result of this software ({type(error).__name__}: {error}).") from error
+        raise TableError(f"{name} is not a result of this software ({type(error).__name__}: {error}).") from error
 
 
 def _from_dict(data: Mapping) -> ScanResult:
