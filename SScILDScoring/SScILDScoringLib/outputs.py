@@ -1,11 +1,11 @@
-"""The folder of one scored case: ``scores.json``, ``scores.csv``, ``report.html`` and ``heatmaps/``."""
+"""The folder of one scored case: ``scores.json``, ``scores.csv``, ``report.html``, ``heatmaps/`` and Slicer's files."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,7 +15,10 @@ from .progress import Progress, silent
 from .report import Truth, write_report
 from .results import ScanResult, plain, safe_name, write_csv
 
-OUR_FILES = ("scores.json", "scores.csv", "report.html", "heatmaps")
+OUR_FILES = (
+    *("scores.json", "scores.csv", "report.html", "heatmaps"),
+    *("levels.mrk.json", "scene.mrb", "lungs.seg.nrrd", "heatmaps.seg.nrrd"),
+)
 
 
 def check_case_folder(out: str | Path, case: str, overwrite: bool = False) -> Path:
@@ -46,6 +49,7 @@ def write_case(
     overwrite: bool = False,
     identifiers: bool = False,
     truth: Truth | None = None,
+    also: Sequence[Callable[[ScanResult, Path], None]] = (),
     progress: Progress = silent,
 ) -> Path:
     """Writes everything of one scored scan to ``out/<case>``, all of it or nothing.
@@ -56,6 +60,8 @@ def write_case(
         overwrite: replace the results of an earlier run. Files that are not ours stay.
         identifiers: write what may identify the patient (names, UIDs, paths) into ``scores.json`` and the report.
         truth: of a phantom, for the report.
+        also: called with the result and the case's folder (a temporary one, before it takes its place) to write more
+            into it, such as the files of Slicer's scene, which this layer knows nothing of.
         progress: called with stage ``report``.
 
     Returns:
@@ -79,7 +85,10 @@ def write_case(
         if identity is not None:
             data["identifiers"] = plain(identity)
         write_text(temporary / "scores.json", json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        progress("report", 1.0, "Writing the results")
+        for number, writer in enumerate(also, start=1):
+            progress("report", 0.5 + 0.5 * number / (len(also) + 1), "Writing files for Slicer")
+            writer(result, temporary)
+        progress("report", 1.0, "Results written")
     return folder
 
 

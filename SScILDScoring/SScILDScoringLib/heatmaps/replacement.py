@@ -94,6 +94,14 @@ def positions(height: int, width: int, step: int) -> list[tuple[int, int]]:
     return [(y, x) for y in range(0, height, step) for x in range(0, width, step)]
 
 
+def covered_lung(lung: np.ndarray, settings: HeatMapSettings) -> np.ndarray:
+    """Boolean ``(y, x)``: the lung pixels that at least one patch covers; all of them unless steps exceed patches."""
+    reached = np.zeros(lung.shape, bool)
+    for y, x in positions(*lung.shape, settings.step):
+        reached[y : y + settings.patch, x : x + settings.patch] = True
+    return reached & lung
+
+
 def margin_of(settings: HeatMapSettings) -> int:
     """Pixels kept around the patch: as far as the blur reaches, or one, so that the ramp sees where the mask ends."""
     return BLUR_RADIUS if settings.edge == "box5" else 1
