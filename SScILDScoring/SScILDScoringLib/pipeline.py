@@ -127,11 +127,7 @@ def score_scan(
         with clock("heat_maps"):
             maps = heat_maps_of(scan, lungs, indices, network, heat_map_settings, progress)
     bundles = [b for b in (l_bundle, s_bundle) if b is not None]
-    findings += [
-        Finding("model_not_validated", "warning", f"{b.name}: {b.notice or 'not clinically validated.'}")
-        for b in bundles
-        if not b.validated
-    ]
+    findings += model_findings(bundles)
     return ScanResult(
         case=safe_name(case or str(scan.identity.get("name") or "case")),
         levels=levels,
@@ -334,6 +330,15 @@ def level_findings(
         message = f"{', '.join(same)} fall on the same slice: the slices are too far apart, or the levels too close."
         findings.append(Finding("levels_on_one_slice", "warning", message))
     return findings
+
+
+def model_findings(bundles: Sequence[ModelBundle]) -> list[Finding]:
+    """What the networks say about themselves."""
+    return [
+        Finding("model_not_validated", "warning", f"{b.name}: {b.notice or 'not clinically validated.'}")
+        for b in bundles
+        if not b.validated
+    ]
 
 
 def _given_levels(levels: Levels | Sequence[float] | str | Path | None) -> Levels | None:
