@@ -1,0 +1,278 @@
+"""The views of a scored case: layout, names, what they show and where.
+
+The module has slice views of its own and leaves the user's Red, Green and Yellow alone: a coronal and a sagittal view
+with the level lines, and one view for each level that shows exactly the slice that is scored. View nodes are made by
+Slicer's layout, or here when there is no layout yet (a scene written without the application).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import slicer.util
+
+from ..levels import Level
+from ..scan import CTScan
+from .level_display import LEVEL_COLOURS, hexColour
+
+LAYOUT_ID = 5601
+LAYOUT_WITH_PROFILE_ID = 5602
+"""The same with a plot view on the right."""
+
+CORONAL_VIEW, SAGITTAL_VIEW = "SScILDCoronal", "SScILDSagittal"
+COMPARED_VIEWS = (CORONAL_VIEW, SAGITTAL_VIEW)
+"""The views that show all five levels at once, as lines."""
+
+LEVEL_VIEWS = tuple(f"SScILDLevel{level:d}" for level in Level)
+"""One axial view for each level, L1 first."""
+
+SLICE_VIEWS = (*COMPARED_VIEWS, *LEVEL_VIEWS)
+TABLE_VIEW, PLOT_VIEW = "SScILDTable", "SScILDPlot"
+
+_MARGIN = 1.04
+"""How much more than the volume a fitted view shows."""
+
+
+# ---- layout ------------------------------------------------------------------------------------------------------
+
+
+def layoutDescription(profile: bool = False) -> str:
+    """The layout as XML for ``vtkMRMLLayoutNode``.
+
+    Coronal and sagittal view on top, the five levels in a row below them, the table at the bottom.
+
+    Args:
+        profile: with the plot of scores along the body, to the right of the sagittal view.
+    """
+    compared = [
+        _item(40, _sliceView(CORONAL_VIEW, "Coronal", "C", "#C8C8C8")),
+        _item(40, _sliceView(SAGITTAL_VIEW, "Sagittal", "S", "#C8C8C8")),
+    ]
+    if profile:
+        compared.append(_item(32, _otherView("vtkMRMLPlotViewNode", PLOT_VIEW, "P")))
+    levels = [
+        _item(20, _sliceView(name, "Axial", f"L{level:d}", hexColour(LEVEL_COLOURS[level])))
+        for level, name in zip(Level, LEVEL_VIEWS, strict=True)
+    ]
+    rows = [
+        _item(50, _layout("horizontal", compared)),
+        _item(32, _layout("horizontal", levels)),
+        _item(18, _otherView("vtkMRMLTableViewNode", TABLE_VIEW, "T")),
+    ]
+    return _layout("vertical", rows)
+
+
+def registerLayout(layoutNode) -> None:
+    """Makes the layouts known to Slicer's layout node, without switching to them.
+
+    Switch with ``slicer.app.layoutManager().setLayout(LAYOUT_ID)``. May be called again.
+    """
+    for number, profile in ((LAYOUT_ID, False), (LAYOUT_WITH_PROFILE_ID, True)):
+        if layoutNode.IsLayoutDescription(number):
+            layoutNode.SetLayoutDescription(number, layoutDescription(profile))
+        else:
+            layoutNode.AddLayoutDescription(number, layoutDescription(profile))
+
+
+def _layout(direction: str, items: list[str]) -> str:
+    return f'<layout type="{direction}" split="true">{"".join(items)}</layout>'
+
+
+def _item(size: int, content: str) -> str:
+    return f'<item splitSize="{size}">{content}</item>'
+
+
+def _sliceView(name: str, orientation: str, label: str, colour: str) -> str:
+    return (
+        f'<view class="vtkMRMLSliceNode" singletontag="{name}">'
+        f'<property name="orientation" action="default">{orientation}</property>'
+        f'<property name="viewlabel" action="default">{label}</property>'
+        f'<property name="viewcolor" action="default">{colour}</property></view>'
+    )
+
+
+def _otherView(className: str, name: str, label: str) -> str:
+    return (
+        f'<view class="{className}" singletontag="{name}">'
+        f'<property name="viewlabel" action="default">{label}</property></view>'
+    )
+
+
+# ---- nodes -------------------------------------------------------------------------------------------------------
+
+
+def levelView(level: Level | int) -> str:
+    """The name of a level's view."""
+    return LEVEL_VIEWS[Level(level) - 1]
+
+
+def viewNodeID(name: str) -> str:
+    """The ID of the slice node of one of our views, whether or not it exists yet."""
+    return f"vtkMRMLSliceNode{name}"
+
+
+def sliceNode(scene, name: str):
+    """The ``vtkMRMLSliceNode`` of one of our views; made when the scene has none yet."""
+    node = scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+    if node is not None:
+        return node
+    if not _hasOrientations(scene):
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+    node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+    node.SetName(name)
+    node.SetLayoutName(name)
+    node.SetSingletonTag(name)
+    made = scene.AddNode(node)
+    node.UnRegister(None)
+    orientation = {CORONAL_VIEW: "Coronal", SAGITTAL_VIEW: "Sagittal"}.get(name, "Axial")
+    made.SetOrientation(orientation)
+    if name in LEVEL_VIEWS:
+        level = Level(LEVEL_VIEWS.index(name) + 1)
+        made.SetLayoutLabel(f"L{level:d}")
+        made.SetLayoutColor(*LEVEL_COLOURS[level])
+    else:
+        made.SetLayoutLabel(orientation[0])
+    return made
+
+
+def compositeNode(scene, name: str):
+    """The ``vtkMRMLSliceCompositeNode`` of one of our views (which volumes it shows); made when there is none yet."""
+    node = scene.GetSingletonNode(name, "vtkMRMLSliceCompositeNode")
+    if node is None:
+        node = scene.CreateNodeByClass("vtkMRMLSliceCompositeNode")
+        node.SetName(f"{name} composite")
+        node.SetLayoutName(name)
+        node.SetSingletonTag(name)
+        made = scene.AddNode(node)
+        node.UnRegister(None)
+        node = made
+    return node
+
+
+def _hasOrientations(scene) -> bool:
+    default = scene.GetDefaultNodeByClass("vtkMRMLSliceNode")
+    return default is not None and default.GetNumberOfSliceOrientationPresets() > 0
+
+
+# ---- what they show ----------------------------------------------------------------------------------------------
+
+
+def showVolume(scene, volumeNode, scan: CTScan) -> None:
+    """Shows a CT in all our slice views and fits them; overlays of another CT go.
+
+    The views then ignore the toolbars' choice of volumes, as each has its own overlay.
+
+    Args:
+        volumeNode: the CT's volume node; None empties the views.
+        scan: the CT, for its place in the world.
+    """
+    volumeID = volumeNode.GetID() if volumeNode is not None else None
+    for name in SLICE_VIEWS:
+        composite = compositeNode(scene, name)
+        composite.SetDoPropagateVolumeSelection(False)
+        if composite.GetBackgroundVolumeID() != volumeID:
+            composite.SetForegroundVolumeID(None)
+            composite.SetLabelVolumeID(None)
+        composite.SetBackgroundVolumeID(volumeID)
+    if volumeNode is None:
+        return
+    _orient(sliceNode(scene, CORONAL_VIEW), "Coronal")
+    _orient(sliceNode(scene, SAGITTAL_VIEW), "Sagittal")
+    for name in LEVEL_VIEWS:
+        _placeOnSlice(sliceNode(scene, name), scan, (scan.slice_count - 1) // 2)
+    fitViews(scene, scan)
+
+
+def showLevel(scene, level: Level | int, scan: CTScan, k: int) -> None:
+    """Puts a level's view exactly on one slice of the CT.
+
+    The view's plane holds all voxel centres of the slice, also in an oblique, permuted or tilted scan. The patient's
+    right is on the left of the picture and the front on top. Zoom and pan of the view stay as they are.
+
+    Args:
+        k: canonical index of the slice, see :class:`~SScILDScoringLib.scan.CTScan`.
+
+    Raises:
+        ScanError: the scan has no such slice.
+    """
+    scan.axial_slice(k)
+    _placeOnSlice(sliceNode(scene, levelView(level)), scan, k)
+
+
+def fitViews(scene, scan: CTScan) -> None:
+    """Centres all our slice views on the CT and shows all of it.
+
+    Level views keep their slice. The sagittal view goes through the middle of the right half of the field, where the
+    right lung and the dome of its diaphragm are; the coronal view through the middle.
+    """
+    corners = _corners(scan)
+    middle = corners.mean(axis=0)
+    right = middle + 0.22 * (corners[:, 0].max() - corners[:, 0].min()) * np.array([1.0, 0.0, 0.0])
+    for name, centre in ((CORONAL_VIEW, middle), (SAGITTAL_VIEW, right)):
+        node = sliceNode(scene, name)
+        matrix = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
+        _place(node, matrix[:3, :3], centre)
+        _fit(node, np.ptp((corners - centre) @ matrix[:3, :3], axis=0))
+    for name in LEVEL_VIEWS:
+        node = sliceNode(scene, name)
+        matrix = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
+        count = np.array(scan.shape[::-1])
+        k = scan.index_at(matrix[:3, 3])[2]
+        _place(node, matrix[:3, :3], scan.ras_at((*(count[:2] - 1) / 2, k)))
+        _fit(node, np.ptp(corners @ matrix[:3, :3], axis=0))
+
+
+def sliceOfView(scene, level: Level | int, scan: CTScan) -> int:
+    """The canonical index of the slice that a level's view shows now (the nearest one, within the scan)."""
+    matrix = slicer.util.arrayFromVTKMatrix(sliceNode(scene, levelView(level)).GetSliceToRAS())
+    return int(np.clip(np.rint(scan.index_at(matrix[:3, 3])[2]), 0, scan.slice_count - 1))
+
+
+def _orient(node, orientation: str) -> None:
+    if node.GetOrientation() != orientation:
+        node.SetOrientation(orientation)
+
+
+def sliceAxes(scan: CTScan) -> np.ndarray:
+    """Directions of the axial slices in RAS, as a 3x3 matrix of perpendicular unit columns.
+
+    Column 0 is the direction of a slice's rows (to the patient's left), column 1 lies in the slice too (to the front),
+    column 2 is the slice's normal (to the head).
+    """
+    rows, columns = scan.ras_from_index[:3, 0], scan.ras_from_index[:3, 1]
+    normal = np.cross(rows, columns)
+    normal = normal * np.sign(normal @ scan.ras_from_index[:3, 2])
+    x, z = rows / np.linalg.norm(rows), normal / np.linalg.norm(normal)
+    y = np.cross(z, x)
+    return np.stack([x, y if y @ columns < 0 else -y, z], axis=1)
+
+
+def _placeOnSlice(node, scan: CTScan, k: int) -> None:
+    axes = sliceAxes(scan)
+    normal, centre = axes[:, 2], slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, 3]
+    target = scan.ras_at(((scan.shape[2] - 1) / 2, (scan.shape[1] - 1) / 2, k))
+    _place(node, axes, centre + ((target - centre) @ normal) * normal)
+
+
+def _place(node, axes: np.ndarray, centre: np.ndarray) -> None:
+    matrix = np.eye(4)
+    matrix[:3, :3] = axes
+    matrix[:3, 3] = centre
+    wasModifying = node.StartModify()
+    node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(matrix))
+    node.UpdateMatrices()
+    node.EndModify(wasModifying)
+
+
+def _fit(node, size: np.ndarray) -> None:
+    """Sets the field of view so that a box of ``size`` (mm along the view's axes) fits, pixels staying square."""
+    width, height, _ = node.GetDimensions()
+    scale = max(size[0] / max(width, 1), size[1] / max(height, 1)) * _MARGIN
+    node.SetFieldOfView(max(width, 1) * scale, max(height, 1) * scale, node.GetFieldOfView()[2])
+
+
+def _corners(scan: CTScan) -> np.ndarray:
+    """The eight outer corners of the CT in RAS, shape (8, 3)."""
+    size = scan.shape[::-1]
+    index = np.array([[(-0.5, n - 0.5)[bit >> a & 1] for a, n in enumerate(size)] for bit in range(8)])
+    return np.array([scan.ras_at(i) for i in index])
