@@ -52,6 +52,25 @@ def test_imports_point_from_panel_to_scene_to_science(path):
     assert not imported_roots(path) & forbidden
 
 
+def relative_rooms(path: Path) -> set[str]:
+    """Rooms and modules of the scoring library that one of its files imports by relative names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            place = path.parents[node.level - 1].relative_to(SCIENCE).parts
+            names = [*place, *(node.module or "").split(".")]
+            found.update([names[0]] if names[0] else [alias.name for alias in node.names])
+    return found
+
+
+@pytest.mark.parametrize("path", python_files(SCIENCE), ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_layer_knows_those_above_it(path):
+    # Commands are where the layers are put together: they hand the scene's writers to the science layer.
+    above = {"science": {"scene", "panel"}, "scene": {"panel"}, "panel": set()}[layer_of(path)]
+    if path.parent.name != "commands":
+        assert not relative_rooms(path) & above
+
+
 @pytest.mark.parametrize("path", python_files(SCIENCE), ids=lambda p: str(p.relative_to(ROOT)))
 def test_the_scoring_library_does_not_need_the_training_library(path):
     assert "SScILDScoringTrainingLib" not in imported_roots(path) or path.name == "__main__.py"

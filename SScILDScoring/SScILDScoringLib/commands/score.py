@@ -30,7 +30,8 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 o
 _SCORE_HELP = """Scores chest CTs: five levels, TOT, GG and RET of each, extent, Goh stage, heat maps, report.
 
 CT is a DICOM folder or file, NIfTI, NRRD, MHA or MHD. Results go to OUT/<case>: scores.json, scores.csv,
-report.html (open it in a browser) and heatmaps/. With several CTs one that fails does not stop the others.
+report.html (open it in a browser), heatmaps/, and for 3D Slicer levels.mrk.json and scene.mrb (where slicer-core
+is installed). With several CTs one that fails does not stop the others.
 
 Example: [bold]sscild score patient1.nii.gz dicom/patient2 -o results[/bold]
 
@@ -88,6 +89,9 @@ def score(
     identifiers: Annotated[
         bool, typer.Option("--identifiers", help="Write patient name, IDs, UIDs and paths into the results.")
     ] = False,
+    scene: Annotated[
+        bool, typer.Option("--scene/--no-scene", help="Write scene.mrb for 3D Slicer, with the CT in it.")
+    ] = True,
     quiet: Quiet = False,
 ) -> None:
     """See ``_SCORE_HELP``."""
@@ -111,6 +115,7 @@ def score(
     }
     _check_fvc(fvc)
     bundles = _bundles(l_net, s_net)
+    also = scene_writers(scene)
     failed: list[str] = []
     defects = 0
     for number, (name, path) in enumerate(jobs.items(), start=1):
@@ -118,7 +123,7 @@ def score(
             say(f"[{number}/{len(jobs)}] {name}")
         try:
             folder, result = _score_one(
-                path, name, output, series, levels, lungs, overwrite, identifiers, quiet, {**options, **bundles}
+                path, name, output, series, levels, lungs, overwrite, identifiers, quiet, {**options, **bundles}, also
             )
         except Cancelled:
             raise
@@ -162,7 +167,7 @@ def demo(
     say("  sscild score CT -o results")
 
 
-def _score_one(path, name, output, series, levels, lungs, overwrite, identifiers, quiet, options):
+def _score_one(path, name, output, series, levels, lungs, overwrite, identifiers, quiet, options, also):
     from ..outputs import check_case_folder, write_case
     from ..pipeline import score_scan
     from ..scan import load_scan
@@ -185,8 +190,23 @@ def _score_one(path, name, output, series, levels, lungs, overwrite, identifiers
         result = score_scan(scan, case=name, levels=given, lungs=mask, progress=progress, **options)
         spent = {**result.seconds, "read": seconds, "total": result.seconds.get("total", 0.0) + seconds}
         result = replace(result, seconds=spent)
-        folder = write_case(result, output, overwrite=overwrite, identifiers=identifiers, progress=progress)
+        folder = write_case(result, output, overwrite=overwrite, identifiers=identifiers, also=also, progress=progress)
     return folder, result
+
+
+def scene_writers(scene: bool = True) -> list:
+    """Writers of the files for 3D Slicer, for :func:`~SScILDScoringLib.outputs.write_case`; none without slicer-core.
+
+    Args:
+        scene: whether ``scene.mrb`` is wanted; ``levels.mrk.json`` always is.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("slicer") is None:
+        return []
+    from ..scene.scene_files import writeLevelsOf, writeScene
+
+    return [writeLevelsOf, writeScene] if scene else [writeLevelsOf]
 
 
 def _jobs(paths: list[Path], case: str | None, levels: str | None, single: dict[str, object]) -> dict[str, Path]:

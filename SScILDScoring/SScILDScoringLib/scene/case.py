@@ -20,15 +20,19 @@ from .folder import caseFolder, putInFolder, removeFolder
 from .heat_map_nodes import HeatMapNodes
 from .level_planes import LevelPlanes
 from .node_states import contentState, scanOfVolume
+from .removal import removeNode
 from .segmentations import lungSegmentation, lungsOfSegmentation, thresholdSegmentation
 from .tables import updateProfile, updateResultTable
-from .views import COMPARED_VIEWS
+from .views import COMPARED_VIEWS, viewNodeID
 
 CASE_ATTRIBUTE = "SScILD.case"
 
 _VOLUME, _LEVELS, _TABLE = "SScILD.volume", "SScILD.levels", "SScILD.table"
 _PROFILE = {name: f"SScILD.profile.{name}" for name in ("table", "tot", "gg", "ret", "chart")}
 _LUNGS, _THRESHOLDS = "SScILD.lungs", "SScILD.thresholds"
+
+_SAME_MM = 0.01
+"""Positions closer than this are the same: a result keeps three decimals, a plane node what its geometry gives."""
 
 
 class ScoredCase:
@@ -145,8 +149,11 @@ class ScoredCase:
     def findings(self) -> tuple[Finding, ...]:
         """What to know before trusting levels and scores."""
         result = self.result
-        if result is not None:
-            return result.findings
+        return result.findings if result is not None else self.findingsOfSearch
+
+    @property
+    def findingsOfSearch(self) -> tuple[Finding, ...]:
+        """What was found while the levels were searched."""
         return tuple(Finding(**f) for f in self._json("findings") or ())
 
     @property
@@ -189,24 +196,32 @@ class ScoredCase:
     # ---- changing it ---------------------------------------------------------------------------------------------
 
     def setLevels(self, levels: Levels, anatomy: Levels | None = None, findings: Iterable[Finding] = ()) -> None:
-        """Puts the level planes there; makes them when there are none. Scores of other slices become stale."""
+        """Puts the level planes there; makes them when there are none. Scores of other slices become stale.
+
+        Args:
+            levels: where they go.
+            anatomy: the estimate to compare with; what the case knows already when None.
+            findings: what was found while the levels were searched; what the case knows already when there are none.
+        """
         planes = self.levelPlanes
         if planes is None:
-            planes = LevelPlanes.create(self.scene, self.scan, levels, viewNodeIDs=_compared(self.scene))
+            shownIn = [viewNodeID(name) for name in COMPARED_VIEWS]
+            planes = LevelPlanes.create(self.scene, self.scan, levels, viewNodeIDs=shownIn)
             self._planes = planes
             for n, node in enumerate(planes.nodes):
                 self.node.SetNthNodeReferenceID(_LEVELS, n, node.GetID())
             self._own(*planes.nodes)
         else:
             planes.setLevels(levels)
-        self.node.SetParameter("anatomy", json.dumps(anatomy.mm) if anatomy is not None else "")
-        self.node.SetParameter("findings", json.dumps([_plainFinding(f) for f in findings]))
+        if anatomy is not None:
+            self.node.SetParameter("anatomy", json.dumps(anatomy.mm))
+        findings = [_plainFinding(f) for f in findings]
+        if findings:
+            self.node.SetParameter("findings", json.dumps(findings))
 
     def setLungs(self, lungs) -> None:
         """Keeps the lung mask as a segmentation of the CT (hidden at first), so that it is saved with the scene."""
-        old = self.node.GetNodeReference(_LUNGS)
-        if old is not None:
-            self.scene.RemoveNode(old)
+        removeNode(self.node.GetNodeReference(_LUNGS))
         node = lungSegmentation(self.scene, self.scan, lungs, self.volumeNode)
         node.SetAttribute("SScILD.method", lungs.method)
         self.node.SetNodeReferenceID(_LUNGS, node.GetID())
@@ -217,8 +232,9 @@ class ScoredCase:
         """Shows a result: table, heat maps, profile. Heat maps of slices that are no longer scored go."""
         if result.lungs is not None and result.lungs is not self._lungs:
             self.setLungs(result.lungs)
-        if self.levels is None or self.levels.mm != result.levels.mm:
-            self.setLevels(result.levels, self.anatomy, result.findings)
+        levels = self.levels
+        if levels is None or any(abs(a - b) > _SAME_MM for a, b in zip(levels.mm, result.levels.mm, strict=True)):
+            self.setLevels(result.levels)
         text = json.dumps(result.to_dict(), ensure_ascii=True, allow_nan=False)
         self._own(*self.heatMapNodes.update(self.scan, result))
         table = updateResultTable(self.scene, self.node.GetNodeReference(_TABLE), result)
@@ -229,6 +245,11 @@ class ScoredCase:
         self.node.SetParameter("result", text)
         self._result = None
         self._result = text, self._restored(result)
+
+    def afterLoading(self) -> None:
+        """Brings the table up to date with the volume as it was loaded; for every case of a loaded scene."""
+        if self.volumeNode is not None and self.result is not None:
+            updateResultTable(self.scene, self.tableNode, self.result)
 
     def setFvc(self, percent: float | None) -> None:
         """Forced vital capacity in percent of the predicted value; decides an indeterminate Goh stage.
@@ -319,8 +340,8 @@ class ScoredCase:
         self.heatMapNodes.show(None)
         volumeNode = self.volumeNode
         for node in [*self.ownNodes(), self.node]:
-            scene.RemoveNode(node)
-        removeFolder(scene, volumeNode, self.node.GetName())
+            removeNode(node)
+        removeFolder(scene, volumeNode)
 
     # ---- inside --------------------------------------------------------------------------------------------------
 
@@ -328,8 +349,12 @@ class ScoredCase:
         """The result with what the scene holds of scan, lungs and heat maps."""
         if self.volumeNode is None:
             return result
-        lungs = result.lungs or self.lungs
-        result = replace(result, scan=self.scan, lungs=lungs)
+        scan, lungs = self.scan, result.lungs or self.lungs
+        result = replace(result, scan=scan, lungs=lungs)
+        # Slicer turns the slices of some volumes round when it saves them: numbers are those of the volume as it is.
+        numbers = tuple(scan.file_slice(k) for k in result.slice_indices)
+        if numbers != result.file_slice_indices:
+            result = replace(result, file_slice_indices=numbers, profile=_renumbered(result.profile, scan))
         if not result.heat_maps and lungs is not None:
             result = replace(result, heat_maps=self.heatMapNodes.read(result))
         return result
@@ -352,6 +377,7 @@ def _plainFinding(finding: Finding) -> dict:
     return {"code": finding.code, "severity": finding.severity, "message": finding.message}
 
 
-def _compared(scene) -> list[str]:
-    """IDs of the coronal and sagittal view, whether or not they exist yet: the planes show in them only."""
-    return [f"vtkMRMLSliceNode{name}" for name in COMPARED_VIEWS]
+def _renumbered(profile, scan):
+    if profile is None:
+        return None
+    return replace(profile, file_slice_indices=tuple(scan.file_slice(k) for k in profile.slice_indices))

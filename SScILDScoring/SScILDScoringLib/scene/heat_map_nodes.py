@@ -10,14 +10,10 @@ from ..levels import Level
 from ..results import ScanResult
 from ..scores import PATTERNS, Pattern
 from .overlays import addLegend, createOverlay, readOverlay, setWindow, showOverlay, updateOverlay
-from .views import LEVEL_VIEWS
+from .removal import removeNode
+from .views import LEVEL_VIEWS, viewNodeID
 
 _SLICE, _FACTS = "SScILD.slice", "SScILD.heatMap"
-
-
-def viewNodeID(name: str) -> str:
-    """The ID that the slice node of a view with this name has, in the scene or once the layout makes it."""
-    return f"vtkMRMLSliceNode{name}"
 
 
 class HeatMapNodes:
@@ -53,7 +49,7 @@ class HeatMapNodes:
                 node = self.node(pattern, level)
                 if maps is None:
                     if node is not None and int(node.GetAttribute(_SLICE)) != k:
-                        scene.RemoveNode(node)
+                        removeNode(node)
                     continue
                 values = maps.of(pattern)
                 if node is None:

@@ -57,7 +57,8 @@ class ScoringLogic:
             volumeNode: the CT (``vtkMRMLScalarVolumeNode``).
             lungNode: a segmentation or label volume of the lungs; found when None.
             lNet: the L-Net bundle, its name or folder; None takes the default one, False the anatomy alone.
-            sNet: the S-Net bundle that will score, kept ready. device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+            sNet: the S-Net bundle that will score, kept ready.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
         Returns:
             The case node (see :class:`~SScILDScoringLib.scene.case.ScoredCase`).
@@ -67,6 +68,7 @@ class ScoringLogic:
         """
         with readableErrors():
             session = self._session(_checked(volumeNode), lungNode, lNet, sNet, device)
+            session.found = None  # asked for anew, also where a loaded scene knows an answer
             found = session.find_levels(progress)
             case = ScoredCase.create(volumeNode)
             self._keepLungs(case, session, lNet, sNet, device)
@@ -108,9 +110,8 @@ class ScoringLogic:
             case = ScoredCase.ofVolume(volumeNode)
             wanted = _levels(levels) if levels is not None else case.levels if case is not None else None
             if wanted is None:
-                case = ScoredCase.ofNode(
-                    self.placeLevels(volumeNode, lungNode=lungNode, lNet=lNet, sNet=sNet, device=device, progress=progress)
-                )
+                models = {"lungNode": lungNode, "lNet": lNet, "sNet": sNet, "device": device}
+                case = ScoredCase.ofNode(self.placeLevels(volumeNode, progress=progress, **models))
                 wanted = case.levels
             session = self._session(volumeNode, lungNode, lNet, sNet, device)
             before = case.result if case is not None else None
@@ -125,7 +126,7 @@ class ScoringLogic:
             case = case or ScoredCase.create(volumeNode)
             self._keepLungs(case, session, lNet, sNet, device)
             if levels is not None:
-                case.setLevels(wanted, case.anatomy)
+                case.setLevels(wanted)
             case.setResult(result)
             return case.node
 
@@ -151,7 +152,7 @@ class ScoringLogic:
         return self.score(case.volumeNode, everySlice=True, sNet=sNet, device=device, progress=progress)
 
     def scoreFolder(self, folder: str | Path, output: str | Path, *, progress: Progress = silent, **options):
-        """Scores every scan of a folder into ``output``, without the scene; see :func:`SScILDScoringLib.batch.score_folder`.
+        """Scores every scan of a folder into ``output``, without the scene; see :mod:`SScILDScoringLib.batch`.
 
         Raises:
             ValueError: no such folder, nothing in it, or the output cannot be written.
@@ -229,7 +230,8 @@ class ScoringLogic:
             if lungNode is not None:
                 own = case is not None and lungNode is case.lungsNode
                 lungs = case.lungs if own else lungsOfNode(lungNode, scan)
-            self._opened = key, ScoringSession(scan, l_net=lNet, s_net=sNet, lungs=lungs, device=device)
+            found = _foundBefore(case)
+            self._opened = key, ScoringSession(scan, l_net=lNet, s_net=sNet, lungs=lungs, device=device, found=found)
         return self._opened[1]
 
     def _keepLungs(self, case: ScoredCase, session, *choices) -> None:
@@ -248,6 +250,15 @@ def lungsOfNode(node, scan):
     from ..lungs import lungs_from_labels
 
     return lungs_from_labels(scan, lungsOfSegmentation(node, scan))
+
+
+def _foundBefore(case: ScoredCase | None):
+    """What a case that was loaded with its scene knows of the search for its levels; None when nothing."""
+    from ..session import FoundLevels
+
+    if case is None or case.levels is None or not case.findingsOfSearch:
+        return None
+    return FoundLevels(case.levels, case.anatomy, case.findingsOfSearch)
 
 
 def _sessionKey(volumeNode, lungNode, lNet, sNet, device) -> tuple:
