@@ -1,0 +1,441 @@
+"""How values of each type are kept in a vtkMRMLScriptedModuleNode: as text, and nodes as references.
+
+A store reads and writes the value of one name. The keys are Slicer's: ``name``, ``name.0``, ``name.len``.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import enum
+import pathlib
+import types
+import typing
+
+import qt
+
+import slicer
+from standins.parameters.validators import IsInstance, IsNone, NotNone, Validator, split
+
+PATHS = (
+    pathlib.Path,
+    pathlib.PosixPath,
+    pathlib.WindowsPath,
+    pathlib.PurePath,
+    pathlib.PurePosixPath,
+    pathlib.PureWindowsPath,
+)
+
+
+class Store:
+    """Text under one key. Subclasses say how the text is made."""
+
+    accepts: tuple[Validator, ...] = ()
+    initial: object = None
+    fits: tuple[type, ...] = ()  # types that a Union gives to this store
+
+    def isIn(self, node, name) -> bool:
+        """Whether the node has a value."""
+        return bool(node.HasParameter(name))
+
+    def write(self, node, name, value) -> None:
+        """Keep a value."""
+        node.SetParameter(name, self.toText(value))
+
+    def read(self, node, name):
+        """The value."""
+        return self.fromText(node.GetParameter(name))
+
+    def remove(self, node, name) -> None:
+        """Forget the value."""
+        node.UnsetParameter(name)
+
+    def default(self):
+        """The value of a parameter that was given no default."""
+        return self.initial
+
+    def toText(self, value) -> str:
+        """The text of a value."""
+        return str(value)
+
+    def fromText(self, text: str):
+        """The value of a text."""
+        return text
+
+
+class NumberStore(Store):
+    """int or float; an int is welcome as a float."""
+
+    initial = 0
+
+    def __init__(self, kind):
+        self.fits = (kind,)
+        self.accepts = (NotNone(), IsInstance((int, float) if kind is float else int))
+        self.fromText = kind
+
+
+class TextStore(Store):
+    """str."""
+
+    initial, fits, accepts = "", (str,), (NotNone(), IsInstance(str))
+
+
+class BoolStore(Store):
+    """bool, as "True" or "False"."""
+
+    initial, fits, accepts = False, (bool,), (NotNone(), IsInstance(bool))
+
+    def fromText(self, text):
+        """Anything but "True" is False."""
+        return text == "True"
+
+
+class PathStore(Store):
+    """A pathlib class."""
+
+    def __init__(self, kind):
+        self.fits, self.accepts, self.fromText = PATHS, (NotNone(), IsInstance(kind)), kind
+        self.default = kind
+
+
+class EnumStore(Store):
+    """An enumeration, by the name of the member."""
+
+    def __init__(self, kind):
+        if not len(kind):
+            raise ValueError("an enumeration without members cannot be a parameter")
+        self.kind, self.fits, self.accepts = kind, (kind,), (NotNone(), IsInstance(kind))
+        self.initial = next(iter(kind))
+
+    def toText(self, value):
+        """The member's name."""
+        return value.name
+
+    def fromText(self, text):
+        """ValueError for a name that is no member."""
+        if text not in self.kind.__members__:
+            raise ValueError(f"the node says {text!r}, which is no member of {self.kind.__name__}")
+        return self.kind[text]
+
+
+class ColourStore(Store):
+    """qt.QColor, as #aarrggbb."""
+
+    fits, accepts = (qt.QColor,), (NotNone(), IsInstance(qt.QColor))
+
+    def default(self):
+        """An invalid colour, as Qt makes it."""
+        return qt.QColor()
+
+    def toText(self, value):
+        """With the opacity."""
+        return value.name(qt.QColor.HexArgb)
+
+    def fromText(self, text):
+        """A colour of its own: changing it does not change the parameter."""
+        return qt.QColor(text)
+
+
+class NodeStore(Store):
+    """A MRML node, as a node reference; the text only says that there is a value."""
+
+    def __init__(self, kind):
+        self.fits, self.accepts = (kind,), (IsInstance(kind),)
+
+    def write(self, node, name, value):
+        """None removes the reference and is a value all the same."""
+        node.SetParameter(name, "")
+        node.SetNodeReferenceID(name, value.GetID() if value is not None else None)
+
+    def read(self, node, name):
+        """None when the node has left the scene."""
+        return node.GetNodeReference(name)
+
+    def remove(self, node, name):
+        """Text and reference."""
+        node.UnsetParameter(name)
+        node.RemoveNodeReferenceIDs(name)
+
+
+class NoneStore(Store):
+    """None, for Optional."""
+
+    fits, accepts = (type(None),), (IsNone(),)
+
+    def toText(self, value):
+        """A sign that there is a value."""
+        return "True"
+
+    def fromText(self, text):
+        """Always None."""
+        return None
+
+
+class Checked(Store):
+    """A store behind its validators, those of the type first."""
+
+    def __init__(self, store, validators=()):
+        self.store, self.validators = store, [*store.accepts, *validators]
+        self.fits = store.fits
+        for name in ("isIn", "read", "remove", "default"):
+            setattr(self, name, getattr(store, name))
+
+    def check(self, value):
+        """Raise when the value is refused."""
+        for validator in self.validators:
+            validator.validate(value)
+
+    def write(self, node, name, value):
+        """Only what passes."""
+        self.check(value)
+        self.store.write(node, name, value)
+
+
+class ObservedList(collections.abc.MutableSequence):
+    """A list whose changes reach the node."""
+
+    def __init__(self, values, save):
+        self._list, self._save = list(values), save
+
+    def __len__(self):
+        return len(self._list)
+
+    def __getitem__(self, index):
+        return self._list[index]
+
+    def __setitem__(self, index, value):
+        self._list[index] = value
+        self._save(self._list)
+
+    def __delitem__(self, index):
+        del self._list[index]
+        self._save(self._list)
+
+    def insert(self, index, value):
+        """As list.insert."""
+        self._list.insert(index, value)
+        self._save(self._list)
+
+    def __eq__(self, other):
+        return self._list == (other._list if isinstance(other, ObservedList) else other)
+
+    __hash__ = None
+
+    def __repr__(self):
+        return f"ObservedList({self._list})"
+
+
+class ObservedDict(collections.abc.MutableMapping):
+    """A dict whose changes reach the node."""
+
+    def __init__(self, values, save):
+        self._dict, self._save = dict(values), save
+
+    def __len__(self):
+        return len(self._dict)
+
+    def __iter__(self):
+        return iter(self._dict)
+
+    def __getitem__(self, key):
+        return self._dict[key]
+
+    def __setitem__(self, key, value):
+        self._dict[key] = value
+        self._save(self._dict)
+
+    def __delitem__(self, key):
+        del self._dict[key]
+        self._save(self._dict)
+
+    def __repr__(self):
+        return f"ObservedDict({self._dict})"
+
+
+class ListStore(Store):
+    """list[T]: ``name.0``, ``name.1``, ... and ``name.len``."""
+
+    fits = (list, ObservedList)
+
+    def __init__(self, element):
+        self.element, self.default = element, list
+
+    def _length(self, node, name):
+        return int(node.GetParameter(f"{name}.len")) if self.isIn(node, name) else 0
+
+    def isIn(self, node, name):
+        """An empty list is a value too."""
+        return bool(node.HasParameter(f"{name}.len"))
+
+    def write(self, node, name, values):
+        """All or nothing: when one element is refused, the old list stays."""
+        values = list(values)
+        with slicer.util.NodeModify(node):
+            before, had = list(self._elements(node, name)), self.isIn(node, name)
+            try:
+                self._replace(node, name, values)
+            except Exception:
+                self._replace(node, name, before)
+                if not had:
+                    self.remove(node, name)
+                raise
+
+    def _replace(self, node, name, values):
+        for index, value in enumerate(values):
+            self.element.write(node, f"{name}.{index}", value)
+        for index in range(len(values), self._length(node, name)):
+            self.element.remove(node, f"{name}.{index}")
+        node.SetParameter(f"{name}.len", str(len(values)))
+
+    def _elements(self, node, name):
+        return (self.element.read(node, f"{name}.{index}") for index in range(self._length(node, name)))
+
+    def read(self, node, name):
+        """A list that writes its changes."""
+        return ObservedList(self._elements(node, name), lambda values: self.write(node, name, values))
+
+    def remove(self, node, name):
+        """Elements and length."""
+        for index in range(self._length(node, name)):
+            self.element.remove(node, f"{name}.{index}")
+        node.UnsetParameter(f"{name}.len")
+
+
+class TupleStore(Store):
+    """tuple[A, B, ...]: ``name.0``, ``name.1``."""
+
+    fits = (tuple,)
+
+    def __init__(self, elements):
+        self.elements = elements
+
+    def default(self):
+        """The defaults of the elements."""
+        return tuple(element.default() for element in self.elements)
+
+    def isIn(self, node, name):
+        """Whether the first element is there."""
+        return self.elements[0].isIn(node, f"{name}.0")
+
+    def write(self, node, name, values):
+        """ValueError for another length."""
+        values = tuple(values)
+        if len(values) != len(self.elements):
+            raise ValueError(f"{len(self.elements)} values are wanted, not {len(values)}")
+        with slicer.util.NodeModify(node):
+            for index, (element, value) in enumerate(zip(self.elements, values, strict=True)):
+                element.write(node, f"{name}.{index}", value)
+
+    def read(self, node, name):
+        """The tuple."""
+        return tuple(element.read(node, f"{name}.{index}") for index, element in enumerate(self.elements))
+
+    def remove(self, node, name):
+        """Every element."""
+        for index, element in enumerate(self.elements):
+            element.remove(node, f"{name}.{index}")
+
+
+class DictStore(Store):
+    """dict[K, V], as a list of pairs."""
+
+    fits = (dict, ObservedDict)
+
+    def __init__(self, key, value):
+        self.pairs, self.default = ListStore(TupleStore([key, value])), dict
+        self.isIn, self.remove = self.pairs.isIn, self.pairs.remove
+
+    def write(self, node, name, values):
+        """Order is kept."""
+        self.pairs.write(node, name, values.items())
+
+    def read(self, node, name):
+        """A dict that writes its changes."""
+        return ObservedDict(self.pairs._elements(node, name), lambda values: self.write(node, name, values))
+
+
+class UnionStore(Store):
+    """One of several types: the value lies under ``name.<index of the type>``."""
+
+    def __init__(self, stores):
+        self.stores = stores
+
+    def default(self):
+        """None for Optional, else the first type's."""
+        optional = len(self.stores) == 2 and isinstance(self.stores[1].store, NoneStore)
+        return None if optional else self.stores[0].default()
+
+    def isIn(self, node, name):
+        """Under any of its types."""
+        return any(store.isIn(node, f"{name}.{index}") for index, store in enumerate(self.stores))
+
+    def write(self, node, name, value):
+        """To the first type that takes it; TypeError when none does."""
+        refused = TypeError(f"{value!r} fits none of the types")
+        for chosen, store in enumerate(self.stores):
+            if not (
+                type(value) in store.fits
+                or isinstance(value, slicer.vtkMRMLNode)
+                and isinstance(store.store, NodeStore)
+            ):
+                continue
+            try:
+                store.check(value)
+            except (TypeError, ValueError) as error:
+                refused = error
+                continue
+            with slicer.util.NodeModify(node):
+                for index, other in enumerate(self.stores):
+                    if index != chosen and other.isIn(node, f"{name}.{index}"):
+                        other.remove(node, f"{name}.{index}")
+                store.write(node, f"{name}.{chosen}", value)
+            return
+        raise refused
+
+    def read(self, node, name):
+        """Whichever is there."""
+        for index, store in enumerate(self.stores):
+            if store.isIn(node, f"{name}.{index}"):
+                return store.read(node, f"{name}.{index}")
+        raise ValueError(f"{name} has no value")
+
+    def remove(self, node, name):
+        """All of them."""
+        for index, store in enumerate(self.stores):
+            store.remove(node, f"{name}.{index}")
+
+
+def storeFor(annotated) -> Checked:
+    """The store of a type, possibly ``typing.Annotated``; TypeError when there is none."""
+    from standins.parameters.packs import PackStore, isParameterPack
+
+    kind, notes = split(annotated)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind in (int, float):
+        store = NumberStore(kind)
+    elif kind is bool:
+        store = BoolStore()
+    elif kind is str:
+        store = TextStore()
+    elif kind in PATHS:
+        store = PathStore(kind)
+    elif kind is qt.QColor:
+        store = ColourStore()
+    elif kind is type(None):
+        store = NoneStore()
+    elif isParameterPack(kind):
+        store = PackStore(kind)
+    elif isinstance(kind, type) and issubclass(kind, enum.Enum):
+        store = EnumStore(kind)
+    elif isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode):
+        store = NodeStore(kind)
+    elif origin is list:
+        store = ListStore(storeFor(arguments[0]))
+    elif origin is tuple:
+        store = TupleStore([storeFor(argument) for argument in arguments])
+    elif origin is dict:
+        store = DictStore(*(storeFor(argument) for argument in arguments))
+    elif origin in (typing.Union, types.UnionType):
+        store = UnionStore([storeFor(argument) for argument in arguments])
+    else:
+        raise TypeError(f"a parameter cannot be of type {kind}")
+    return Checked(store, [note for note in notes if isinstance(note, Validator)])

@@ -1,0 +1,67 @@
+"""Fixtures for tests of a module's panel on the stand-ins of Testing/Application.
+
+Use in a test file: ``from panel_fixtures import openModule, slicerApplication  # noqa: F401`` and so on; pytest finds
+fixtures by name. ``SLICER_PYTHON_SOURCE=<folder of Slicer's Base/Python/slicer>`` runs the same tests on Slicer's own
+Python files.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+APPLICATION = Path(__file__).resolve().parents[1] / "Application"
+if str(APPLICATION) not in sys.path:
+    sys.path.insert(0, str(APPLICATION))
+
+MISSING = [name for name in ("slicer", "vtk", "PySide6") if importlib.util.find_spec(name) is None]
+
+
+@pytest.fixture
+def slicerApplication():
+    """``slicer.app`` on a fresh scene, testing mode on and no main window. Removed after the test.
+
+    ``application.testing = False`` shows message boxes (answer them with ``application.dialogs.willAnswer``),
+    ``application.showMainWindow()`` gives main window and layout manager. A test that leaves an exception in a slot,
+    an observer or a panel method fails; expected ones are fetched with ``standins.errors.take()``.
+    """
+    if MISSING:
+        pytest.skip(f"the panel tests need {', '.join(MISSING)}")
+    from minimal_application import MinimalApplication
+    from standins import errors
+    from standins.install import install
+
+    with MinimalApplication() as minimal:
+        installation = install(minimal)
+        try:
+            yield installation.application
+            left = errors.take()
+        finally:
+            installation.remove()
+    assert not left, f"exceptions that nobody expected, in slots, observers or panel methods: {left!r}"
+
+
+@pytest.fixture
+def openModule(slicerApplication):
+    """``openModule(path)`` opens a scripted module (see ``standins.module_opening.OpenModule``), closed afterwards."""
+    from standins import module_opening
+    from standins.pythonqt import strangeAttributes
+
+    opened = []
+
+    def open_(path):
+        opened.append(module_opening.openModule(path))
+        return opened[-1]
+
+    yield open_
+    strange = []
+    for module in opened:
+        if module.cpp is not None and module.cpp._representation is not None:
+            strange += strangeAttributes(module.cpp._representation)
+        module.close()
+    assert not strange, f"attributes that Qt objects do not have; PythonQt refuses them: {strange}"
