@@ -17,8 +17,8 @@ All of them are bright, so that they stand out on lung and on tissue.
 """
 
 LINE_THICKNESS = 0.35
-LABEL_SCALE = 4.0
-HANDLE_SCALE = 1.2
+LABEL_SCALE = 4.5
+HANDLE_SCALE = 2.0
 
 
 def hexColour(colour: tuple[float, float, float]) -> str:

@@ -1,8 +1,9 @@
 """One level as a markups plane node: where it is, where it came from, and reading both back.
 
-The plane lies in the axial slices of the scan (horizontal in a straight scan) and its origin is the middle of the
-slice, so that the origin's S is the level's position in millimetres. Source, spread and following are attributes of
-the node, which a saved scene keeps.
+The plane lies in the axial slices of the scan, horizontal in a straight one. Its origin, where label and handle are
+drawn, lies beside the CT, so that neither covers the lungs: at the patient's right front for odd levels, at the left
+back for even ones, which keeps close neighbours apart. Source, spread and following are attributes of the node, which
+a saved scene keeps.
 """
 
 from __future__ import annotations
@@ -15,8 +16,14 @@ from .errors import SceneError
 from .level_display import styleLevel
 from .views import sliceAxes
 
+BESIDE = 0.05
+"""How far beside the CT the origin lies, as a share of the CT's width and depth."""
+
 LEVEL_ATTRIBUTE = "SScILD.level"
-_SOURCE, _SPREAD, _FOLLOWS = "SScILD.source", "SScILD.spreadMm", "SScILD.follows"
+_MM, _SOURCE, _SPREAD, _FOLLOWS = "SScILD.mm", "SScILD.source", "SScILD.spreadMm", "SScILD.follows"
+
+_ROUNDED_MM = 1e-3
+"""A plane this close to the written position is at it: matrices and files round."""
 
 
 def createLevelNode(scene, scan: CTScan, position: LevelPosition, viewNodeIDs: list[str]):
@@ -27,20 +34,17 @@ def createLevelNode(scene, scan: CTScan, position: LevelPosition, viewNodeIDs: l
     node.SetAttribute(LEVEL_ATTRIBUTE, f"{level:d}")
     made = scene.AddNode(node)
     node.UnRegister(None)
-    placeOnSlices(made, scan, position.mm)
-    _, rows, columns = scan.shape
+    placeLevel(made, scan, position)
     made.SetSizeMode(made.SizeModeAbsolute)
-    sides = np.abs(scan.ras_from_index[:3, :2].T @ sliceAxes(scan)[:, :2])  # (x and y step, x and y axis)
-    made.SetSize(*(np.array([columns, rows]) @ sides))
+    made.SetPlaneBounds(*_bounds(scan, level))
     made.SetFixedNumberOfControlPoints(True)  # the Delete key must not take a level away
     styleLevel(made, level, viewNodeIDs)
-    writeFacts(made, position)
     return made
 
 
-def placeOnSlices(node, scan: CTScan, mm: float) -> None:
+def _placeOnSlices(node, scan: CTScan, mm: float) -> None:
     """Puts a plane node into the slices of the scan at RAS S = ``mm``."""
-    origin = middleAt(scan, mm)
+    origin = _originAt(scan, levelOf(node), mm)
     axes = _planeAxes(scan)
     if node.GetNumberOfControlPoints() and np.allclose(node.GetOriginWorld(), origin, atol=1e-9):
         now = np.zeros((3, 3))
@@ -58,23 +62,35 @@ def _planeAxes(scan: CTScan) -> np.ndarray:
     return sliceAxes(scan) * (1, -1, 1)
 
 
-def middleAt(scan: CTScan, mm: float) -> np.ndarray:
-    """The middle of the slice, or between two slices, at RAS S = ``mm``: RAS millimetres."""
-    _, rows, columns = scan.shape
-    return scan.ras_at(((columns - 1) / 2, (rows - 1) / 2, scan.slice_position(mm)))
+def _corner(scan: CTScan, left: bool) -> np.ndarray:
+    """Canonical index (i, j) of a corner beside the CT: at the patient's left back, or right front."""
+    size = np.array(scan.shape[:0:-1], float)
+    return size - 0.5 + BESIDE * size if left else -0.5 - BESIDE * size
+
+
+def _originAt(scan: CTScan, level: Level, mm: float) -> np.ndarray:
+    return scan.ras_at((*_corner(scan, level % 2 == 0), scan.slice_position(mm)))
+
+
+def _bounds(scan: CTScan, level: Level) -> tuple[float, float, float, float]:
+    """How far the plane reaches from its origin along its own axes: as far as the opposite corner."""
+    here, there = _corner(scan, level % 2 == 0), _corner(scan, level % 2 == 1)
+    step = scan.ras_from_index[:3, :2] @ (there - here)
+    x, y = step @ _planeAxes(scan)[:, :2]
+    return min(x, 0.0), max(x, 0.0), min(y, 0.0), max(y, 0.0)
 
 
 def mmOf(node, scan: CTScan) -> float:
-    """RAS S of the slices' middle where a plane node is now, also while a drag holds its origin beside the middle."""
-    origin = np.array(node.GetOriginWorld())
+    """RAS S at the middle of the slice in which a plane node is now, wherever in the slice a drag holds its origin."""
     normal = sliceAxes(scan)[:, 2]
-    step = scan.ras_from_index[:3, 2]
-    start = middleAt(scan, scan.mm_of_slice(0))
-    return scan.mm_of_slice(float((origin - start) @ normal / (step @ normal)))
+    start, step = scan.ras_at((0, 0, 0)), scan.ras_from_index[:3, 2]
+    return scan.mm_of_slice(float((np.array(node.GetOriginWorld()) - start) @ normal / (step @ normal)))
 
 
-def writeFacts(node, position: LevelPosition) -> None:
-    """Source and spread of a level as attributes of its node."""
+def placeLevel(node, scan: CTScan, position: LevelPosition) -> None:
+    """Puts a plane node where a level is and writes source and spread into its attributes."""
+    _placeOnSlices(node, scan, position.mm)
+    node.SetAttribute(_MM, repr(float(position.mm)))
     node.SetAttribute(_SOURCE, position.source)
     node.SetAttribute(_SPREAD, None if position.spread_mm is None else repr(float(position.spread_mm)))
 
@@ -110,9 +126,18 @@ def readLevels(nodes, scan: CTScan) -> Levels:
 
 
 def _readPosition(node, scan: CTScan) -> LevelPosition:
-    source, spread = node.GetAttribute(_SOURCE), node.GetAttribute(_SPREAD)
+    mm, written = mmOf(node, scan), _number(node.GetAttribute(_MM))
+    if written is not None and abs(written - mm) < _ROUNDED_MM:
+        mm = written
+    source = node.GetAttribute(_SOURCE)
+    return LevelPosition(
+        levelOf(node), mm, source if source in SOURCES else "given", _number(node.GetAttribute(_SPREAD))
+    )
+
+
+def _number(text: str | None) -> float | None:
+    """An attribute as a number; None when it is absent or somebody made something else of it."""
     try:
-        spreadMm = float(spread) if spread else None
+        return float(text) if text else None
     except ValueError:
-        spreadMm = None  # somebody edited the attribute; the spread is lost, the level is not
-    return LevelPosition(levelOf(node), mmOf(node, scan), source if source in SOURCES else "given", spreadMm)
+        return None

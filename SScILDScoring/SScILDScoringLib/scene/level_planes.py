@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from weakref import WeakValueDictionary, finalize, ref
 
 import slicer
@@ -12,7 +13,7 @@ from ..levels import Level, LevelError, Levels
 from ..scan import CTScan
 from .errors import SceneError
 from .level_history import LevelHistory
-from .level_nodes import createLevelNode, levelOf, mmOf, placeOnSlices, readLevels, writeFacts, writeFollowing
+from .level_nodes import createLevelNode, levelOf, mmOf, placeLevel, readLevels, writeFollowing
 from .views import COMPARED_VIEWS, viewNodeID
 
 OnMoving = Callable[[Level, float], None]
@@ -146,7 +147,7 @@ class LevelPlanes:
         levels.slice_indices(self.scan)
         before = self._known()
         self._placeNow(levels)
-        if before is not None and before != levels:
+        if before != levels:
             self._history.record(before)
 
     def moveLevel(self, level: Level | int, mm: float) -> Levels:
@@ -157,9 +158,14 @@ class LevelPlanes:
 
         Returns:
             The levels after the move.
+
+        Raises:
+            LevelError: ``mm`` is no number.
         """
         level = Level(level)
-        before = self.levels
+        if not isfinite(mm):
+            raise LevelError(f"Level {level:d} needs a position in millimetres, not {mm}.")
+        before = self._known()
         low, high = self._limits(level, before)
         after = before.moved(level, min(max(float(mm), low), high))
         if after.mm != before.mm:
@@ -201,8 +207,7 @@ class LevelPlanes:
         self._placing = True
         try:
             for node, position in zip(self.nodes, levels, strict=True):
-                placeOnSlices(node, self.scan, position.mm)
-                writeFacts(node, position)
+                placeLevel(node, self.scan, position)
             writeFollowing(self.nodes[Level.L4 - 1], levels.l4_follows)
         finally:
             self._placing = False

@@ -29,8 +29,11 @@ LEVEL_VIEWS = tuple(f"SScILDLevel{level:d}" for level in Level)
 SLICE_VIEWS = (*COMPARED_VIEWS, *LEVEL_VIEWS)
 TABLE_VIEW, PLOT_VIEW = "SScILDTable", "SScILDPlot"
 
-_MARGIN = 1.04
-"""How much more than the volume a fitted view shows."""
+_MARGIN = 0.04
+"""How much more than the CT a fitted view shows, as a share of its size."""
+
+_LINE_MARGIN = 0.2
+"""The same to the sides of the coronal and the sagittal view, where labels and handles of the level lines are."""
 
 
 # ---- layout ------------------------------------------------------------------------------------------------------
@@ -212,14 +215,14 @@ def fitViews(scene, scan: CTScan) -> None:
         node = sliceNode(scene, name)
         matrix = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
         _place(node, matrix[:3, :3], centre)
-        _fit(node, np.ptp((corners - centre) @ matrix[:3, :3], axis=0))
+        _fit(node, np.ptp(corners @ matrix[:3, :3], axis=0) * (1 + _LINE_MARGIN, 1 + _MARGIN, 1))
     for name in LEVEL_VIEWS:
         node = sliceNode(scene, name)
         matrix = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
         count = np.array(scan.shape[::-1])
         k = scan.index_at(matrix[:3, 3])[2]
         _place(node, matrix[:3, :3], scan.ras_at((*(count[:2] - 1) / 2, k)))
-        _fit(node, np.ptp(corners @ matrix[:3, :3], axis=0))
+        _fit(node, np.ptp(corners @ matrix[:3, :3], axis=0) * (1 + _MARGIN))
 
 
 def sliceOfView(scene, level: Level | int, scan: CTScan) -> int:
@@ -267,7 +270,7 @@ def _place(node, axes: np.ndarray, centre: np.ndarray) -> None:
 def _fit(node, size: np.ndarray) -> None:
     """Sets the field of view so that a box of ``size`` (mm along the view's axes) fits, pixels staying square."""
     width, height, _ = node.GetDimensions()
-    scale = max(size[0] / max(width, 1), size[1] / max(height, 1)) * _MARGIN
+    scale = max(size[0] / max(width, 1), size[1] / max(height, 1))
     node.SetFieldOfView(max(width, 1) * scale, max(height, 1) * scale, node.GetFieldOfView()[2])
 
 
