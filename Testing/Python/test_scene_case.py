@@ -223,6 +223,16 @@ def test_removing_a_case_leaves_the_ct_and_nothing_else(scene, scan):
     assert scene.GetNumberOfNodes() - before <= 4, left
 
 
+def test_the_hierarchy_stays_sound_when_nodes_are_exchanged(scene, scan, capfd):
+    case = ScoredCase.create(volumeFromScan(scan, "CT"))
+    case.setResult(result_of(scan))
+    case.setLungs(lungs_of(scan))
+    case.setResult(result_of(scan))
+    case.remove()
+    printed = capfd.readouterr()
+    assert "ERR" not in printed.out + printed.err
+
+
 def test_two_cts_have_two_cases_that_do_not_mix(scene, scan):
     first, second = volumeFromScan(scan, "first"), volumeFromScan(scan, "second")
     for volume in (first, second):

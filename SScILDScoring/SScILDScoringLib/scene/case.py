@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from ..findings import Finding
 from ..levels import Level, Levels
 from ..results import ScanResult, result_from_dict
@@ -230,7 +232,7 @@ class ScoredCase:
 
     def setResult(self, result: ScanResult) -> None:
         """Shows a result: table, heat maps, profile. Heat maps of slices that are no longer scored go."""
-        if result.lungs is not None and result.lungs is not self._lungs:
+        if result.lungs is not None and not _same(result.lungs, self.lungs):
             self.setLungs(result.lungs)
         levels = self.levels
         if levels is None or any(abs(a - b) > _SAME_MM for a, b in zip(levels.mm, result.levels.mm, strict=True)):
@@ -371,6 +373,12 @@ class ScoredCase:
     def _json(self, name: str):
         text = self.node.GetParameter(name)
         return json.loads(text) if text else None
+
+
+def _same(lungs, others) -> bool:
+    if others is None or lungs is others:
+        return others is not None
+    return lungs.method == others.method and np.array_equal(lungs.labels, others.labels)
 
 
 def _plainFinding(finding: Finding) -> dict:

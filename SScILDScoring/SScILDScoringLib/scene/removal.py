@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import slicer
+
 
 def removeNode(node) -> None:
     """Removes a node with its display and storage nodes, which the scene alone would leave behind. None is fine."""
@@ -13,6 +15,10 @@ def removeNode(node) -> None:
         helpers += [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
     if node.IsA("vtkMRMLStorableNode"):
         helpers += [node.GetNthStorageNode(n) for n in range(node.GetNumberOfStorageNodes())]
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
+    if item:  # first, so that the hierarchy never holds an item without its node
+        hierarchy.RemoveItem(item, False, False)
     scene.RemoveNode(node)
     for helper in helpers:
         if helper is not None and helper.GetScene() is scene:
