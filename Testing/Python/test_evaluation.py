@@ -10,9 +10,9 @@ import pingouin
 import pytest
 
 from SScILDScoringLib.errors import SettingsError
+from SScILDScoringTrainingLib.agreement.measures import absolute_error, icc_agreement, weighted_kappa
 from SScILDScoringTrainingLib.evaluation import Evaluation, read_accuracy
 from SScILDScoringTrainingLib.evaluation.baseline import FEATURES, LinearBaseline, hu_features
-from SScILDScoringTrainingLib.evaluation.measures import absolute_error, icc_agreement, weighted_kappa
 from SScILDScoringTrainingLib.evaluation.slices import perturbed_case
 from SScILDScoringTrainingLib.synthesis import background_from_slice
 

@@ -13,8 +13,8 @@ import numpy as np
 from SScILDScoringLib.errors import SettingsError
 from SScILDScoringLib.progress import Progress
 
+from ..agreement.measures import absolute_error, icc_agreement, weighted_kappa
 from ..runfolder import csv_text, write_text
-from .measures import absolute_error, icc_agreement, weighted_kappa
 
 if TYPE_CHECKING:
     from SScILDScoringLib.models import ModelBundle
