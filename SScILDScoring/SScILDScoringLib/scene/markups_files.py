@@ -12,6 +12,7 @@ from ..files import replacing
 from ..levels import Levels
 from ..scan import CTScan
 from .level_planes import LevelPlanes
+from .own_scene import ownScene
 
 ENDING = ".mrk.json"
 
@@ -31,16 +32,12 @@ def writeLevels(levels: Levels, scan: CTScan, path: str | Path) -> Path:
     path = Path(path)
     if not path.name.endswith(ENDING):
         raise SettingsError(f"A file of level markers ends with {ENDING}, not {path.name}.")
-    scene = slicer.vtkMRMLScene()
-    try:
+    with ownScene() as scene, replacing(path) as temporary:
         planes = LevelPlanes.create(scene, scan, levels, viewNodeIDs=[])
-        with replacing(path) as temporary:
-            documents = [_document(node, temporary) for node in planes.nodes]
-            merged = {**documents[0], "markups": [markup for d in documents for markup in d["markups"]]}
-            text = json.dumps(merged, indent=1, ensure_ascii=False, allow_nan=False)
-            temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-    finally:
-        scene.Clear(1)
+        documents = [_document(node, temporary) for node in planes.nodes]
+        merged = {**documents[0], "markups": [markup for d in documents for markup in d["markups"]]}
+        text = json.dumps(merged, indent=1, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
     return path
 
 

@@ -14,6 +14,7 @@ from ..results import ScanResult
 from .case import ScoredCase
 from .errors import SceneError
 from .markups_files import writeLevels
+from .own_scene import ownScene
 from .volumes import volumeFromScan
 
 LEVELS_FILE, SCENE_FILE = "levels.mrk.json", "scene.mrb"
@@ -33,14 +34,10 @@ def writeScene(result: ScanResult, folder: Path) -> Path:
     Args:
         result: with its scan.
     """
-    scene = newScene()
-    try:
+    with ownScene() as scene:
         volumeNode = volumeFromScan(result.scan, result.case, scene)
-        case = ScoredCase.create(volumeNode)
-        case.setResult(result)
+        ScoredCase.create(volumeNode).setResult(result)
         return saveScene(scene, Path(folder) / SCENE_FILE)
-    finally:
-        scene.Clear(1)
 
 
 def writeSegmentations(case: ScoredCase, folder: Path) -> list[Path]:
@@ -56,15 +53,6 @@ def writeSegmentations(case: ScoredCase, folder: Path) -> list[Path]:
             raise SceneError(f"{name} cannot be written to {folder}; is there space left?")
         written.append(Path(folder) / name)
     return written
-
-
-def newScene():
-    """A scene of its own that knows every kind of node a case is made of."""
-    scene = slicer.vtkMRMLScene()
-    for name in ("vtkSlicerMarkupsLogic", "vtkSlicerColorLogic", "vtkSlicerSegmentationsModuleLogic"):
-        logic = getattr(slicer, name)()
-        logic.SetMRMLScene(scene)  # registers the logic's node classes in the scene
-    return scene
 
 
 def saveScene(scene, path: Path) -> Path:
