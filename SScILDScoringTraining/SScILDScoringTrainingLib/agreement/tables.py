@@ -8,7 +8,7 @@ listed by :func:`align`, never dropped in silence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +20,7 @@ Key = tuple[str, int]
 """A case and one of its levels (1 to 5): what identifies a row."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """What one rater said in one session.
 
@@ -39,7 +39,7 @@ class Table:
     level: np.ndarray
     values: np.ndarray
     source: str = ""
-    remarks: tuple[str, ...] = field(default=(), compare=False)
+    remarks: tuple[str, ...] = ()
 
     columns: ClassVar[tuple[str, ...]] = ()
 
@@ -78,7 +78,7 @@ class LevelTable(Table):
     columns = ("position_mm",)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Aligned:
     """The rows that two tables have in common, in the order of cases and levels.
 

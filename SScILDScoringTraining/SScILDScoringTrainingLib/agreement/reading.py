@@ -1,0 +1,261 @@
+"""Reading score tables and level tables; whatever is off is one sentence with file, row and column.
+
+CSV with commas, semicolons or tabs (then also decimal commas), UTF-8, one header row; lines that start with # are
+remarks. Column names may be in any case and order; further columns are left alone. One row is one level::
+
+    case,level,tot,gg,ret          case,level,position_mm        optional: reader, session
+    p01,1,10,10,5                  p01,L1,-76.0
+
+or one row is one case: ``tot_1, gg_1, ret_1 ... ret_5`` and ``level_1_mm ... level_5_mm``, as in a cohort table.
+Rows are numbered as a spreadsheet numbers them, the header being row 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from SScILDScoringLib.errors import TableError
+from SScILDScoringLib.levels import Level
+from SScILDScoringLib.scores import PATTERNS
+
+from .tables import LevelTable, ScoreTable, Table
+
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_LEVEL = re.compile(r"(?:[lL](?:evel)?\s*)?([1-5])(?:\.0*)?")
+_LISTED = 6
+"""So many rows are named in a remark."""
+
+
+def read_score_tables(path: str | Path) -> list[ScoreTable]:
+    """The score tables of a file: one for each reader and session, in the order in which they appear.
+
+    Raises:
+        TableError: no such file, no table, a missing column, text where a number belongs, a score outside 0 to 100, an
+            unknown level, a level of a case twice; the message names file, row and column.
+    """
+    wide = {level: tuple(f"{p.value}_{level:d}" for p in PATTERNS) for level in Level}
+    rows = _Rows.of(path, ScoreTable.columns, wide, "score table")
+    tables = rows.tables(ScoreTable, _score)
+    return [_with_remarks(table, lines, _score_remarks) for table, lines in tables]
+
+
+def read_level_tables(path: str | Path) -> list[LevelTable]:
+    """The level tables of a file: one for each reader and session, in the order in which they appear.
+
+    Raises:
+        TableError: as :func:`read_score_tables`; also levels of a case that do not descend from L1 to L5.
+    """
+    wide = {level: (f"level_{level:d}_mm",) for level in Level}
+    rows = _Rows.of(path, LevelTable.columns, wide, "level table")
+    tables = rows.tables(LevelTable, _number)
+    for table, lines in tables:
+        _check_order(rows, table, lines)
+    return [table for table, _ in tables]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The data rows of a file, not yet understood.
+
+    ``kinds`` maps a level to its columns in a wide table; in a long one it has the one key None.
+    """
+
+    name: str
+    rows: tuple[tuple[int, dict[str, str]], ...]
+    kinds: dict[Level | None, tuple[str, ...]]
+    decimal_comma: bool
+
+    @classmethod
+    def of(cls, path: str | Path, columns: tuple[str, ...], wide: dict, kind: str) -> _Rows:
+        path = Path(path)
+        header, body, delimiter = _csv_rows(path, kind)
+        needed = ("case", "level", *columns)
+        if not set(columns) & set(header) and set(wide[Level.L1]) & set(header):
+            kinds, needed = wide, ("case", *(c for names in wide.values() for c in names))
+        else:
+            kinds = {None: columns}
+        missing = [c for c in needed if c not in header]
+        if missing:
+            raise TableError(
+                f"{path.name}, row 1: there is no column {missing[0]}. A {kind} has the columns "
+                f"{', '.join(('case', 'level', *columns))}; this file has {', '.join(header)}."
+            )
+        if not body:
+            raise TableError(f"{path.name} has a header and no rows: add one row for each case and level.")
+        return cls(path.name, tuple(body), kinds, delimiter != ",")
+
+    def problem(self, row: int, column: str, text: str) -> TableError:
+        """The error of one cell."""
+        return TableError(f"{self.name}, row {row}, column {column}: {text}")
+
+    def tables(self, kind: type[Table], number) -> list[tuple[Table, list[int]]]:
+        """One table for each reader and session, with the file's row number of every row."""
+        found: dict[tuple[str, str], dict] = {}
+        for row, cells in self.rows:
+            case = self._case(row, cells)
+            rater = self._text(row, cells, "reader") if "reader" in cells else Path(self.name).stem
+            session = cells.get("session", "").strip()
+            entries = found.setdefault((rater, session), {})
+            for level, columns in self.kinds.items():
+                level = level or self._level(row, cells)
+                if (case, level) in entries:
+                    earlier = entries[case, level][0]
+                    raise self.problem(
+                        row,
+                        "level" if "level" in cells else "case",
+                        f"level {level:d} of case {case} stands in row {earlier} already. Keep one of them, or tell "
+                        "them apart with a column session or reader.",
+                    )
+                entries[case, level] = (row, [number(self, row, cells, column) for column in columns])
+        return [
+            (
+                kind(
+                    rater,
+                    session,
+                    [case for case, _ in entries],
+                    [int(level) for _, level in entries],
+                    [values for _, values in entries.values()],
+                    source=self.name,
+                ),
+                [row for row, _ in entries.values()],
+            )
+            for (rater, session), entries in found.items()
+        ]
+
+    def _case(self, row: int, cells: dict[str, str]) -> str:
+        return self._text(row, cells, "case")
+
+    def _text(self, row: int, cells: dict[str, str], column: str) -> str:
+        if not cells[column].strip():
+            raise self.problem(row, column, "the cell is empty; every row needs a name here.")
+        return cells[column].strip()
+
+    def _level(self, row: int, cells: dict[str, str]) -> Level:
+        found = _LEVEL.fullmatch(cells["level"].strip())
+        if not found:
+            raise self.problem(row, "level", f"{cells['level'].strip()!r} is no level; write 1 to 5 or L1 to L5.")
+        return Level(int(found[1]))
+
+
+def _number(rows: _Rows, row: int, cells: dict[str, str], column: str) -> float:
+    text = cells[column].strip()
+    if rows.decimal_comma:
+        text = text.replace(",", ".")
+    if not text:
+        raise rows.problem(row, column, "the cell is empty; leave the row out where a level was not rated.")
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        raise rows.problem(row, column, f"{cells[column].strip()!r} is not a number; write 12.5, without a unit.")
+    return float(text)
+
+
+def _score(rows: _Rows, row: int, cells: dict[str, str], column: str) -> float:
+    value = _number(rows, row, cells, column)
+    if not 0 <= value <= 100:
+        raise rows.problem(row, column, f"a score is a percentage from 0 to 100, not {value:g}.")
+    return value
+
+
+def _check_order(rows: _Rows, table: Table, lines: list[int]) -> None:
+    found = dict(zip(table.keys, zip(lines, table.values[:, 0].tolist(), strict=True), strict=True))
+    above: dict[str, tuple[int, float]] = {}
+    for (case, level), (line, mm) in sorted(found.items()):
+        if case in above and not above[case][1] > mm:
+            upper, upper_mm = above[case]
+            raise rows.problem(
+                line,
+                table.columns[0] if None in rows.kinds else f"level_{level}_mm",
+                f"level {level} of case {case} ({mm:g} mm) must lie below level {upper} ({upper_mm:g} mm). Positions "
+                "are RAS S in millimetres and descend from L1 to L5.",
+            )
+        above[case] = (level, mm)
+
+
+def _with_remarks(table: Table, lines: list[int], remarks) -> Table:
+    return replace(table, remarks=tuple(remarks(table, lines)))
+
+
+def _score_remarks(table: ScoreTable, lines: list[int]) -> Iterator[str]:
+    """Rows that contradict themselves (method.md section 1), and scores that are not on the 5 % grid."""
+    tot, gg, ret = table.values.T
+    # Each score is rounded to 5 % for itself, which alone can part TOT from the sum by up to 7.5.
+    off = (tot < table.values[:, 1:].max(axis=1) - 1e-9) | (tot > gg + ret + 7.5)
+    if off.any():
+        yield (
+            f"{table.title} ({table.source}): TOT is not between the larger of GG and RET and their sum in "
+            f"{_listed(lines, off)}; used as they are."
+        )
+    grid = (abs(table.values / 5 - (table.values / 5).round()) > 1e-9).any(axis=1)
+    if grid.any():
+        yield (
+            f"{table.title} ({table.source}): scores between the steps of 5 % in {_listed(lines, grid)}; rounded for "
+            "kappa, used as they are for everything else."
+        )
+
+
+def _listed(lines: list[int], chosen) -> str:
+    rows = list(dict.fromkeys(line for line, wanted in zip(lines, chosen, strict=True) if wanted))
+    more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(map(str, rows[:_LISTED]))}{more}"
+
+
+def _csv_rows(path: Path, kind: str) -> tuple[list[str], list[tuple[int, dict[str, str]]], str]:
+    """Header (lower case), rows with their numbers, and the delimiter."""
+    lines = list(io.StringIO(_text(path, kind), newline=None))  # only line feeds end a row, whatever the system
+    # Remarks become empty lines, so that the numbers of the rows stay those of the file.
+    lines = ["\n" if line.startswith("#") else line for line in lines]
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
+        raise TableError(f"{path.name} is empty; a {kind} begins with a row of column names.")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header: list[str] = []
+    body = []
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if not header:
+                header = [cell.strip().lower() for cell in cells]
+                _check_header(path, header, reader.line_num)
+                continue
+            if len(cells) > len(header):
+                raise TableError(
+                    f"{path.name}, row {reader.line_num}, column {len(header) + 1}: {len(cells)} cells, but the "
+                    f"header has {len(header)}; put quotes around text with a {delimiter!r} in it."
+                )
+            body.append((reader.line_num, dict(zip(header, cells + [""] * len(header), strict=False))))
+    except csv.Error as error:
+        raise TableError(f"{path.name}, row {reader.line_num}: not readable as CSV ({error}).") from error
+    return header, body, delimiter
+
+
+def _check_header(path: Path, header: list[str], row: int) -> None:
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice:
+        raise TableError(f"{path.name}, row {row}, column {twice}: the name stands in the header twice.")
+
+
+def _text(path: Path, kind: str) -> str:
+    if not path.is_file():
+        raise TableError(f"There is no {kind} {path}.")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise TableError(f"{path.name} is a spreadsheet; save it as CSV (UTF-8).")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data[: error.start].count(b"\n") + 1
+        raise TableError(f"{path.name}, row {row}: not UTF-8 text; save the table as CSV (UTF-8).") from error
+    if "\0" in text:
+        row = text[: text.index("\0")].count("\n") + 1
+        raise TableError(f"{path.name}, row {row}: not a text file; a {kind} is CSV (UTF-8).")
+    return text
