@@ -20,7 +20,7 @@ class EnvironmentSection:
         self.desk, self.ui = desk, desk.ui
         self.row = JobRow(desk.ui, "environment")
         ui = desk.ui
-        prepareTable(ui.environmentTable, _columns(), rows=len(packages.PACKAGES))
+        prepareTable(ui.environmentTable, _columns(), rows=len(packages.PACKAGES), wide=3)
         ui.installButton.clicked.connect(self.install)
         ui.checkAgainButton.clicked.connect(self.check)
         ui.workerLogButton.clicked.connect(self.showLog)

@@ -44,7 +44,7 @@ def _line(finding: Finding) -> str:
     signs = {
         "error": ("#b00018", "⛔", _("Do not use:")),
         "warning": ("#b06000", "⚠", ""),
-        "info": ("#3a6ea5", "🛈", ""),
+        "info": ("#3a6ea5", "ℹ", ""),
     }
     colour, sign, lead = signs[finding.severity]
     lead = f"<b>{escape(lead)}</b> " if lead else ""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import slicer
 from slicer.i18n import tr as _
 
+from ..errors import SScILDError
 from ..heatmaps.replacement import HeatMapSettings
 from ..levels import Level
 from ..scores import PATTERNS
@@ -31,7 +32,8 @@ class HeatMapsSection:
     def __init__(self, desk: Desk) -> None:
         self.desk, self.ui = desk, desk.ui
         self.row = JobRow(desk.ui, "heatMaps")
-        self._settingThresholds = False
+        self._settingsOf: tuple[str, HeatMapSettings] | None = None
+        self._networkThresholds: dict[str, float] | None = None  # as last taken over into the settings
         ui = desk.ui
         titles = [(f"{p.value.upper()} {what}", tip) for p in PATTERNS for what, tip in _kinds()]
         prepareTable(ui.derivedTable, [(_("Level"), ""), *titles], rows=5)
@@ -39,8 +41,6 @@ class HeatMapsSection:
         for name, button in self._patternButtons.items():
             button.clicked.connect(lambda *_args, name=name: self._choosePattern(name))
         self._sliders = {p: getattr(ui, f"threshold{p.value.title()}Slider") for p in PATTERNS}
-        for slider in self._sliders.values():
-            slider.valueChanged.connect(self._onThreshold)
         ui.heatMapsButton.clicked.connect(self.compute)
         ui.resetThresholdsButton.clicked.connect(self.resetThresholds)
         ui.segmentationButton.clicked.connect(self.makeSegmentation)
@@ -48,23 +48,29 @@ class HeatMapsSection:
 
     # ---- what the buttons do ---------------------------------------------------------------------------------------
 
+    def forget(self) -> None:
+        """Looks at networks and thresholds anew (another scene, networks installed or removed)."""
+        self._settingsOf = self._networkThresholds = None
+
     def compute(self, *_args) -> None:
         """Computes the maps of levels that have none; a coarse preview first when that is wanted."""
         desk = self.desk
         before = RememberedMaps(desk.case) if desk.case.result is not None else None
-        full = None
-        if desk.parameters.quickPreview:
+        try:
             settings = self._settings()
-            full = replace(settings, step=min(settings.step * PREVIEW_STEPS, settings.patch))
-        if full is None:
+        except SScILDError as error:
+            self.row.fail(str(error), self.compute)
+            return
+        if not desk.parameters.quickPreview:
             self._askFull(before)
             return
-        self._ask(_("Computing a quick preview"), full, lambda result: self._previewed(result, before), before)
+        coarse = replace(settings, step=min(settings.step * PREVIEW_STEPS, settings.patch))
+        self._ask(_("Computing a quick preview"), coarse, lambda result: self._previewed(result, before), before)
 
     def resetThresholds(self, *_args) -> None:
         """Goes back to the thresholds that the network came with."""
+        self._networkThresholds = None
         self.desk.parameters.ownThresholds = False
-        self._showThresholds()
         self.desk.refresh()
 
     def makeSegmentation(self, *_args) -> None:
@@ -88,7 +94,9 @@ class HeatMapsSection:
         """Shows pattern, opacity and colour range in the views."""
         for name, button in self._patternButtons.items():
             button.setChecked(name == self.desk.parameters.pattern)
-        self._showThresholds()
+        p, known = self.desk.parameters, self._networkThresholds
+        if not p.ownThresholds and known is not None and not _same(self.thresholds(), known):
+            p.ownThresholds = True  # a slider was moved
         self.desk.showPattern()
 
     def refresh(self) -> None:
@@ -130,7 +138,7 @@ class HeatMapsSection:
             first(noAll, moved, busy),
             _("Makes a segmentation of the lung below the thresholds. Correct it in the Segment Editor."),
         )
-        self._showThresholds()
+        self._takeThresholds(result)
         self._showDerived(result if complete else None)
         self._showState(result, some, stale)
 
@@ -143,21 +151,18 @@ class HeatMapsSection:
         self.ui.heatMapsLabel.setText(text)
         self.ui.heatMapsLabel.setVisible(bool(text))
 
-    def _showThresholds(self) -> None:
-        """Takes the network's thresholds unless the user has set own ones."""
+    def _takeThresholds(self, result) -> None:
+        """Takes the network's thresholds over unless the user has set own ones."""
         p = self.desk.parameters
-        result = self.desk.case.result if self.desk.case is not None else None
         if p.ownThresholds or result is None:
             return
-        values = result.thresholds or {}
-        self._settingThresholds = True
-        try:
+        given = result.thresholds or {}
+        self._networkThresholds = {p.value: float(given.get(p.value, FALLBACK_THRESHOLD)) for p in PATTERNS}
+        if not _same(self.thresholds(), self._networkThresholds):
             with slicer.util.NodeModify(p):
-                p.thresholdTot = float(values.get("tot", FALLBACK_THRESHOLD))
-                p.thresholdGg = float(values.get("gg", FALLBACK_THRESHOLD))
-                p.thresholdRet = float(values.get("ret", FALLBACK_THRESHOLD))
-        finally:
-            self._settingThresholds = False
+                p.thresholdTot = self._networkThresholds["tot"]
+                p.thresholdGg = self._networkThresholds["gg"]
+                p.thresholdRet = self._networkThresholds["ret"]
 
     def _showDerived(self, result) -> None:
         table, thresholds = self.ui.derivedTable, self.thresholds()
@@ -176,10 +181,13 @@ class HeatMapsSection:
     # ---- inside ----------------------------------------------------------------------------------------------------
 
     def _settings(self) -> HeatMapSettings:
-        """The full maps' settings: those of the chosen network."""
+        """The full maps' settings: those of the chosen network. Raises ModelError when it is not here."""
         from ..pipeline import find_model
 
-        return HeatMapSettings.of_bundle(find_model(self.desk.parameters.sNet or None, "s_net"))
+        name = self.desk.parameters.sNet
+        if self._settingsOf is None or self._settingsOf[0] != name:
+            self._settingsOf = name, HeatMapSettings.of_bundle(find_model(name or None, "s_net"))
+        return self._settingsOf[1]
 
     def _coarse(self, result) -> bool:
         """Whether the maps in the scene are a preview."""
@@ -190,7 +198,7 @@ class HeatMapsSection:
     def _fullStep(self) -> int:
         try:
             return self._settings().step
-        except Exception:  # no network here any more: what is in the scene is all there will be
+        except SScILDError:  # no network here any more: what is in the scene is all there will be
             return 10**6
 
     def _previewed(self, result, before: RememberedMaps | None) -> None:
@@ -232,14 +240,10 @@ class HeatMapsSection:
     def _choosePattern(self, name: str) -> None:
         self.desk.parameters.pattern = name
 
-    def _onThreshold(self, *_args) -> None:
-        p = self.desk.parameters
-        if p is not None and not self._settingThresholds and not p.ownThresholds:
-            values = {pattern: float(slider.value) for pattern, slider in self._sliders.items()}
-            result = self.desk.case.result if self.desk.case is not None else None
-            known = (result.thresholds or {}) if result is not None else {}
-            if any(abs(v - known.get(pattern.value, FALLBACK_THRESHOLD)) > 1e-3 for pattern, v in values.items()):
-                p.ownThresholds = True
+
+def _same(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Whether two sets of thresholds are equal to a hundredth of a point, which is all that the sliders show."""
+    return all(abs(one[name] - other[name]) < 0.006 for name in one)
 
 
 def _kinds() -> list[tuple[str, str]]:

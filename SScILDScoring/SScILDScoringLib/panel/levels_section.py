@@ -119,6 +119,7 @@ class LevelsSection:
                 display = node.GetDisplayNode()
                 self.table.rows[level].setColour(display.GetSelectedColor() if display is not None else None)
             planes.setLocked(desk.parameters.levelsLocked or bool(busy))
+        ui.levelsHintLabel.setVisible(planes is not None)
         self.findings.show(case.findings if case is not None else ())
 
     def stopObserving(self) -> None:

@@ -29,7 +29,7 @@ class ModelsSection:
         self._filling = False
         self._job: ConsoleJob | None = None
         ui = desk.ui
-        prepareTable(ui.modelsTable, _columns())
+        prepareTable(ui.modelsTable, _columns(), wide=0)
         self._combos = {"l_net": ui.lNetComboBox, "s_net": ui.sNetComboBox}
         for combo in self._combos.values():
             combo.currentIndexChanged.connect(self._onChoice)

@@ -27,9 +27,10 @@ class ScoresSection:
         self.row = JobRow(desk.ui, "scores")
         self.findings = FindingsView(desk.ui.scoresFindingsLabel, aboutScores)
         self._scoring = None  # the running request that a move of a level replaces
+        self._replaceable = False  # whether the running request is such a one
         levels.onLevelMoved = self.levelMoved
         ui = desk.ui
-        prepareTable(ui.scoresTable, _columns(), rows=6)
+        prepareTable(ui.scoresTable, _columns(), rows=6, wide=0)
         ui.scoreButton.clicked.connect(self.score)
         ui.scoreEverySliceButton.clicked.connect(self.scoreEverySlice)
         ui.scoresTable.cellDoubleClicked.connect(self._onCell)
@@ -39,10 +40,12 @@ class ScoresSection:
 
     def score(self, *_args) -> None:
         """Scores what is not scored yet."""
+        self._replaceable = True
         self._scoring = self._ask(_("Scoring the levels"), self.score)
 
     def scoreEverySlice(self, *_args) -> None:
         """Scores every slice with lung, for the profile along the body."""
+        self._replaceable = False
         self._ask(_("Scoring every slice"), self.scoreEverySlice, every_slice=True)
 
     def levelMoved(self) -> None:
@@ -53,6 +56,7 @@ class ScoresSection:
         wanted = replaced or (desk.parameters.autoRescore and not desk.noResult())
         if wanted and stale and not first(desk.noScan(), desk.noWork()):
             message = _("Scoring {levels}").format(levels=levelNames(stale))
+            self._replaceable = True
             self._scoring = self._ask(message, self.score)
         else:
             desk.refresh()
@@ -60,7 +64,7 @@ class ScoresSection:
     @property
     def keepsLevels(self) -> bool:
         """Whether the levels must stay while the present step runs."""
-        return self.row.running and self._scoring is None
+        return self.row.running and not self._replaceable
 
     def fvcPercent(self) -> float | None:
         """Forced vital capacity in percent predicted, or None when it is not known."""
@@ -128,7 +132,7 @@ class ScoresSection:
             stage=stageName(goh_stage(tot, fvc)), reason=stageReason(tot, fvc)
         )
         if stale:
-            text += " " + _("<i>Levels {levels} moved since: score again.</i>").format(levels=levelNames(stale))
+            text += " <i>" + _("Out of date: {levels} moved since.").format(levels=levelNames(stale)) + "</i>"
         ui.stageLabel.setText(text)
         if result.profile is not None:
             whole = dict(zip(("tot", "gg", "ret"), (f"{v:.0f}" for v in result.profile.extent), strict=True))
@@ -164,7 +168,7 @@ class ScoresSection:
 
     def _dropScoring(self) -> bool:
         """Forgets a running request for scores; tells whether there was one."""
-        running = self._scoring is not None and self.row.running
+        running = self._replaceable and self._scoring is not None and self.row.running
         if running:
             self.desk.worker.drop(self._scoring)
             self.row.finish()

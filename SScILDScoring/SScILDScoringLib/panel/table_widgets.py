@@ -7,8 +7,12 @@ from collections.abc import Sequence
 import qt
 
 
-def prepareTable(table, columns: Sequence[tuple[str, str]], rows: int = 0) -> None:
-    """Makes ``table`` read-only with ``columns`` of (title, tool tip) and ``rows`` empty rows."""
+def prepareTable(table, columns: Sequence[tuple[str, str]], rows: int = 0, wide: int | None = None) -> None:
+    """Makes ``table`` read-only with ``columns`` of (title, tool tip) and ``rows`` empty rows.
+
+    Args:
+        wide: the column that takes the space left over; None shares it out evenly.
+    """
     table.setColumnCount(len(columns))
     table.setRowCount(rows)
     for number, (title, toolTip) in enumerate(columns):
@@ -16,7 +20,10 @@ def prepareTable(table, columns: Sequence[tuple[str, str]], rows: int = 0) -> No
         item.setToolTip(toolTip)
         table.setHorizontalHeaderItem(number, item)
     table.verticalHeader().setVisible(False)
-    table.horizontalHeader().setStretchLastSection(True)
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(qt.QHeaderView.Stretch if wide is None else qt.QHeaderView.ResizeToContents)
+    if wide is not None:
+        header.setSectionResizeMode(wide, qt.QHeaderView.Stretch)
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
     table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
@@ -43,8 +50,7 @@ def setCell(table, row: int, column: int, text: str, toolTip: str = "", bold=Fal
 
 
 def fitTable(table) -> None:
-    """Makes the table exactly as high as its rows, and its columns as wide as their texts."""
-    table.resizeColumnsToContents()
+    """Makes the table exactly as high as its rows."""
     table.resizeRowsToContents()
     height = table.horizontalHeader().height + sum(table.rowHeight(row) for row in range(table.rowCount))
     table.setFixedHeight(height + 2 * table.frameWidth)

@@ -9,6 +9,7 @@ import slicer
 import vtk
 
 from ..scene.case import ScoredCase
+from ..scene.overlays import OVERLAY_ATTRIBUTE
 from .case_views import CaseViews
 from .desk import Desk
 from .environment_section import EnvironmentSection
@@ -34,6 +35,14 @@ _TAB_ORDER = (
     *("deviceComboBox", "workerLogButton", "restartWorkerButton"),
 )
 """Names of widgets in the order in which the Tab key visits them; ``levels`` stands for the levels' rows."""
+
+
+def activeVolume():
+    """The CT that the user looks at already, to save a click; None when that is no CT."""
+    node = slicer.app.applicationLogic().GetSelectionNode()
+    volume = slicer.mrmlScene.GetNodeByID(node.GetActiveVolumeID() or "") if node is not None else None
+    plain = volume is not None and volume.GetClassName() == "vtkMRMLScalarVolumeNode"
+    return volume if plain and volume.GetAttribute(OVERLAY_ATTRIBUTE) is None else None
 
 
 class ScoringPanel:
@@ -84,10 +93,13 @@ class ScoringPanel:
     def enter(self) -> None:
         """The module is shown: settings, observers and layout as they were left."""
         self.entered = True
-        self._setParameterNode(self.logic.getParameterNode())
         self.environment.check()
         self.models.reload()
-        self._volumeChosen()
+        self._setParameterNode(None)
+        parameters = self.logic.getParameterNode()
+        if parameters.inputVolume is None:
+            parameters.inputVolume = activeVolume()
+        self._setParameterNode(parameters)
 
     def exit(self) -> None:
         """The module is left: the former layout comes back, nothing is observed any more. Running work goes on."""
@@ -143,6 +155,7 @@ class ScoringPanel:
             self._unobserveVolume()
         desk.parameters = parameters
         self._seen = {}
+        self.heatMaps.forget()
         if parameters is not None:
             self._guiTag = parameters.connectGui(self.ui)
             self._parameterTag = parameters.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onParameters)
