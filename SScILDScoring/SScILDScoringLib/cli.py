@@ -125,15 +125,19 @@ def _signals_raise() -> Iterator[None]:
 
 def _register() -> None:
     """Adds the commands of the other files."""
+    from .commands import batch as cli_batch
     from .commands import models as cli_models
     from .commands import phantom as cli_phantom
     from .commands import score as cli_score
     from .commands import system as cli_system
+    from .commands import worker as cli_worker
 
     cli_score.add_to(app)
+    cli_batch.add_to(app)
     cli_phantom.add_to(app)
     app.add_typer(cli_models.app, name="models")
     cli_system.add_to(app)
+    cli_worker.add_to(app)
 
 
 _register()
