@@ -49,7 +49,7 @@ class StageAgreement:
         return sum(map(sum, self.matrix))
 
     def flat(self) -> dict:
-        """One level of keys, for CSV; the cell ``limited_extensive``: limited for the first, extensive for the second."""
+        """One level of keys, for CSV; ``limited_extensive``: limited for the first rater, extensive for the second."""
         return {
             **{name: getattr(self, name) for name in ("kind", "first", "second", "n", "agreement")},
             "kappa": self.kappa,

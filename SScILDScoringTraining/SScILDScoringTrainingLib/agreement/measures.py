@@ -55,7 +55,7 @@ def absolute_error(truth: Sequence[float], answer: Sequence[float]) -> tuple[flo
 
 
 def limits_of_agreement(first: Sequence[float], second: Sequence[float]) -> Limits:
-    """Bias and 95 % limits of agreement: bias -+ 1.96 SD of the differences (Bland and Altman 1986).
+    """Bias and 95 % limits of agreement: bias ± 1.96 SD of the differences (Bland and Altman 1986).
 
     As there, this SD is that of a sample (ddof 1), so the limits of a single pair are NaN.
     """

@@ -59,6 +59,30 @@ def read_level_tables(path: str | Path) -> list[LevelTable]:
     return [table for table, _ in tables]
 
 
+def read_fvc(path: str | Path) -> dict[str, float]:
+    """Forced vital capacity in percent of the predicted value by case: columns ``case, fvc_percent``.
+
+    Rows without a value are left out, so that the table of a whole cohort serves.
+
+    Raises:
+        TableError: as :func:`read_score_tables`; also a value outside 10 to 200, or a case with two values.
+    """
+    path = Path(path)
+    header, body, delimiter = _csv_rows(path, "table of forced vital capacities")
+    _check_columns(path, header, ("case", "fvc_percent"), "table of forced vital capacities")
+    rows = _Rows(path.name, tuple(body), {}, delimiter != ",")
+    found: dict[str, float] = {}
+    for row, cells in rows.rows:
+        if not cells["fvc_percent"].strip():
+            continue
+        case, value = rows.text(row, cells, "case"), _number(rows, row, cells, "fvc_percent")
+        if not 10 <= value <= 200:
+            raise rows.problem(row, "fvc_percent", f"percent of the predicted value, 10 to 200, not {value:g}.")
+        if found.setdefault(case, value) != value:
+            raise rows.problem(row, "fvc_percent", f"case {case} has {found[case]:g} in an earlier row.")
+    return found
+
+
 @dataclass(frozen=True)
 class _Rows:
     """The data rows of a file, not yet understood.
@@ -80,12 +104,7 @@ class _Rows:
             kinds, needed = wide, ("case", *(c for names in wide.values() for c in names))
         else:
             kinds = {None: columns}
-        missing = [c for c in needed if c not in header]
-        if missing:
-            raise TableError(
-                f"{path.name}, row 1: there is no column {missing[0]}. A {kind} has the columns "
-                f"{', '.join(('case', 'level', *columns))}; this file has {', '.join(header)}."
-            )
+        _check_columns(path, header, needed, kind)
         if not body:
             raise TableError(f"{path.name} has a header and no rows: add one row for each case and level.")
         return cls(path.name, tuple(body), kinds, delimiter != ",")
@@ -98,8 +117,8 @@ class _Rows:
         """One table for each reader and session, with the file's row number of every row."""
         found: dict[tuple[str, str], dict] = {}
         for row, cells in self.rows:
-            case = self._case(row, cells)
-            rater = self._text(row, cells, "reader") if "reader" in cells else Path(self.name).stem
+            case = self.text(row, cells, "case")
+            rater = self.text(row, cells, "reader") if "reader" in cells else Path(self.name).stem
             session = cells.get("session", "").strip()
             entries = found.setdefault((rater, session), {})
             for level, columns in self.kinds.items():
@@ -128,10 +147,7 @@ class _Rows:
             for (rater, session), entries in found.items()
         ]
 
-    def _case(self, row: int, cells: dict[str, str]) -> str:
-        return self._text(row, cells, "case")
-
-    def _text(self, row: int, cells: dict[str, str], column: str) -> str:
+    def text(self, row: int, cells: dict[str, str], column: str) -> str:
         if not cells[column].strip():
             raise self.problem(row, column, "the cell is empty; every row needs a name here.")
         return cells[column].strip()
@@ -233,6 +249,16 @@ def _csv_rows(path: Path, kind: str) -> tuple[list[str], list[tuple[int, dict[st
     except csv.Error as error:
         raise TableError(f"{path.name}, row {reader.line_num}: not readable as CSV ({error}).") from error
     return header, body, delimiter
+
+
+def _check_columns(path: Path, header: list[str], needed: tuple[str, ...], kind: str) -> None:
+    missing = [c for c in needed if c not in header]
+    if missing:
+        named = ", ".join(name for name in header if name)
+        raise TableError(
+            f"{path.name}, row 1, column {missing[0]}: there is no such column. A {kind} has {', '.join(needed)}; this "
+            f"file has {named}."
+        )
 
 
 def _check_header(path: Path, header: list[str], row: int) -> None:
