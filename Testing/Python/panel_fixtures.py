@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,22 +30,24 @@ def slicerApplication():
 
     ``application.testing = False`` shows message boxes (answer them with ``application.dialogs.willAnswer``),
     ``application.showMainWindow()`` gives main window and layout manager. A test that leaves an exception in a slot,
-    an observer or a panel method fails; expected ones are fetched with ``standins.errors.take()``.
+    an observer or a panel method, or a warning of Qt, fails; expected ones are fetched with
+    ``standins.errors.take()`` and ``standins.qt_messages.take()``.
     """
     if MISSING:
         pytest.skip(f"the panel tests need {', '.join(MISSING)}")
     from minimal_application import MinimalApplication
-    from standins import errors
+    from standins import errors, qt_messages
     from standins.install import install
 
     with MinimalApplication() as minimal:
         installation = install(minimal)
         try:
             yield installation.application
-            left = errors.take()
+            left, warnings = errors.take(), qt_messages.take()
         finally:
             installation.remove()
     assert not left, f"exceptions that nobody expected, in slots, observers or panel methods: {left!r}"
+    assert not warnings, f"Qt complains: {warnings}"
 
 
 @pytest.fixture
@@ -65,3 +69,48 @@ def openModule(slicerApplication):
             strange += strangeAttributes(module.cpp._representation)
         module.close()
     assert not strange, f"attributes that Qt objects do not have; PythonQt refuses them: {strange}"
+
+
+@pytest.fixture
+def waitUntil(slicerApplication):
+    """``waitUntil(condition, seconds=30)`` lets Qt run until the condition holds; AssertionError when it never does."""
+
+    def wait(condition, seconds=30.0):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"nothing happened within {seconds} s"
+            slicerApplication.processEvents()
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def pythonSlicer(tmp_path, monkeypatch):
+    """A ``PythonSlicer`` on PATH: a launcher with Python as its child, as Slicer's; ``-m pip`` is only written down.
+
+    Gives the file with what pip was asked, one call a line.
+    """
+    if os.name == "nt":
+        pytest.skip("the launcher is a shell script")
+    asked = tmp_path / "pip.log"
+    launcher = tmp_path / "bin" / "PythonSlicer"
+    launcher.parent.mkdir()
+    launcher.write_text(
+        "#!/bin/sh\n"
+        f'if [ "$1" = -m ] && [ "$2" = pip ]; then shift 2; echo "$@" >> "{asked}"; echo "pip $@"; exit 0; fi\n'
+        f'"{sys.executable}" "$@"\nexit $?\n'
+    )
+    launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{launcher.parent}{os.pathsep}{os.environ['PATH']}")
+    return asked
+
+
+@pytest.fixture
+def pyTorchExtension(slicerApplication, monkeypatch):
+    """Slicer's PyTorch extension is installed: ``import PyTorchUtils`` works; it asks before it installs torch."""
+    from standins.extensions import pyTorchUtilsModule
+
+    module = pyTorchUtilsModule()
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", module)
+    return module

@@ -48,7 +48,7 @@ class ctkPathLineEdit(QWidget):
     currentPathChanged = Signal(str)
     validInputChanged = Signal(bool)
     Dirs, Files, Readable, Writable, Executable = (
-        _FILTERS[n] for n in "Dirs Files Readable Writable Executable".split()
+        _FILTERS[n] for n in ["Dirs", "Files", "Readable", "Writable", "Executable"]
     )
 
     def __init__(self, *arguments):
@@ -104,7 +104,7 @@ class ctkPathLineEdit(QWidget):
             filters = sum(_FILTERS.get(name, 0) for name in names)
         self._values["filters"] = int(filters)
 
-    def _kept(name, kind):  # noqa: N805 - makes the properties below
+    def _kept(name, kind):
         return Property(kind, lambda self: self._values[name], lambda self, value: self._values.update({name: value}))
 
     currentPath = Property(str, lambda self: self._edit.text, lambda self, path: self._edit.setText(path))

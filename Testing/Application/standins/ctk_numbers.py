@@ -66,7 +66,7 @@ class _ValueRow(QWidget):
             self._lastTold = value
             self.valueChanged.emit(value)
 
-    def _write(name):  # noqa: N805 - makes the setters below
+    def _write(name):
         setter = "set" + name[0].upper() + name[1:]
         return lambda self, value: getattr(self._box, setter)(value)
 
@@ -141,7 +141,7 @@ class ctkRangeWidget(QWidget):
         if was != (self._low.value, self._high.value):
             self.valuesChanged.emit(self._low.value, self._high.value)
 
-    def _both(name):  # noqa: N805 - makes the properties below
+    def _both(name):
         def write(self, value):
             for box in (self._low, self._high):
                 box.setProperty(name, value)

@@ -28,6 +28,25 @@ OURS = {
 }
 
 
+class LoadableModule:
+    """``slicer.modules.<name>`` of a module written in C++: its logic, without a panel."""
+
+    def __init__(self, name, logic):
+        self.name, self._logic = name, logic
+
+    def logic(self):
+        """The module's logic."""
+        return self._logic
+
+    def widgetRepresentation(self):
+        """No panel here."""
+        return None
+
+
+_slicersOwn: dict[str, types.ModuleType] = {}
+"""Slicer's own Python modules once they were read: every later installation uses the same ones."""
+
+
 def slicerPythonSource() -> Path | None:
     """Where Slicer's own Python files are, or None."""
     folder = os.environ.get("SLICER_PYTHON_SOURCE")
@@ -53,40 +72,47 @@ class Installation:
         import standins.ctk
 
         sys.modules["ctk"] = standins.ctk
-        from standins import errors, qmrml, slicer_app
+        from standins import errors, extensions, qmrml, qt_messages, slicer_app
         from standins.dialogs import dialogs
         from standins.module_opening import qSlicerScriptedLoadableModule
 
         dialogs.reset()
         errors.watch()
+        qt_messages.watch()
+        sys.modules["SampleData"] = extensions.sampleDataModule()
         for kind in (*qmrml.WIDGETS, qmrml.qSlicerScriptedLoadableModuleWidget, qSlicerScriptedLoadableModule):
             setattr(slicer, kind.__name__, kind)
         slicer.app = self.application = slicer_app.Application(minimal, testing=testing)
         slicer.modules = types.SimpleNamespace()
         for name, logic in minimal.modules.items():
-            setattr(slicer.modules, name.lower(), types.SimpleNamespace(name=name, logic=lambda logic=logic: logic))
+            setattr(slicer.modules, name.lower(), LoadableModule(name, logic))
         self._installPython()
 
     def _installPython(self):
         source = slicerPythonSource()
         if source is not None:
             slicer.__path__.append(str(source))
+            sys.modules.update(_slicersOwn)
         for name, ours in OURS.items():
-            # Slicer's own files keep what they know of qt and the widgets, so each installation reads them anew.
             module = importlib.import_module(name if source is not None else ours)
             sys.modules[name] = module
             setattr(slicer, name.partition(".")[2], module)
 
     def remove(self):
         """Take the stand-ins away."""
-        from standins import errors
+        from standins import errors, qt_messages
         from standins.dialogs import dialogs
 
         self.application.close()
         dialogs.reset()
         errors.unwatch()
+        qt_messages.unwatch()
         for name in set(sys.modules) - self._modulesBefore:
-            if name in ("qt", "ctk") or name.split(".")[0] == "slicer":
+            if name.split(".")[0] == "slicer":
+                module = sys.modules.pop(name)
+                if slicerPythonSource() is not None:
+                    _slicersOwn[name] = module
+            elif name in ("qt", "ctk", "SampleData", "PyTorchUtils"):
                 del sys.modules[name]
         slicer.__path__[:] = self._pathBefore
         for name in set(vars(slicer)) - set(self._attributesBefore):

@@ -123,14 +123,13 @@ class OpenModule:
         import qt
 
         self.panel.show()
-        self.panel.resize(width, height or self.panel.sizeHint().height())
+        layout = self.panel.layout()
         for _unused in range(3):  # text that wraps settles after the first layout
             qt.QApplication.processEvents()
-        if height is None:
-            layout = self.panel.layout()
-            wanted = layout.heightForWidth(width) if layout.hasHeightForWidth() else self.panel.sizeHint().height()
-            self.panel.resize(width, max(wanted, 50))
-            qt.QApplication.processEvents()
+            wide = max(width, self.panel.minimumSizeHint().width())
+            wanted = layout.heightForWidth(wide) if layout.hasHeightForWidth() else layout.sizeHint().height()
+            self.panel.resize(wide, height or wanted)
+        qt.QApplication.processEvents()
         self.panel.grab().save(str(path))
         return path
 

@@ -11,24 +11,31 @@ import logging
 import shlex
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 import slicer.util
+from packaging.requirements import InvalidRequirement, Requirement
 from slicer.i18n import tr as _
 
 
 def load_requirements(path) -> list[Requirement]:
-    """The requirements in a requirements.txt; comments, blank lines and options are passed over."""
-    lines = (line.split(" #")[0].strip() for line in Path(path).read_text(encoding="utf-8").splitlines())
+    """The requirements in a requirements.txt file.
+
+    Lines with comments, options or nothing are passed over; a comment behind a requirement is an error, as in Slicer.
+    """
+    lines = (line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines())
     return [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
 
 
 def _asRequirements(given) -> list[Requirement]:
+    if isinstance(given, str):
+        try:
+            return [Requirement(given)]  # one, perhaps with a marker
+        except InvalidRequirement:
+            return [Requirement(part) for part in given.split()]
     if isinstance(given, Requirement):
         return [given]
-    if isinstance(given, str):
-        return [Requirement(part) for part in shlex.split(given)]
-    return [one for item in given for one in _asRequirements(item)]
+    if isinstance(given, list):
+        return [Requirement(item) if isinstance(item, str) else item for item in given]
+    raise TypeError(f"a requirement is a text, a Requirement or a list of them, not a {type(given).__name__}")
 
 
 def pip_check(req, _seen=None) -> bool:

@@ -10,11 +10,12 @@ from PySide6.QtWidgets import (
     QTableWidget,
     QTableWidgetItem,
     QTreeWidget,
+    QVBoxLayout,
     QWidget,
 )
-from PySide6.QtWidgets import QVBoxLayout
 
 from standins.ctk_numbers import ctkDoubleSpinBox, ctkRangeWidget, ctkSliderWidget
+from standins.observing import observe
 from standins.qmrml_node_selector import qMRMLNodeComboBox
 from standins.ui_loader import knows
 
@@ -90,10 +91,10 @@ class qMRMLTableView(_HasScene, QTableWidget):
             self._node.RemoveObserver(self._tag)
         self._node = node
         if node is not None:
-            self._tag = node.AddObserver("ModifiedEvent", lambda *unused: self._fill())
+            self._tag = observe(self, node, "ModifiedEvent", "_fill")
         self._fill()
 
-    def _fill(self):
+    def _fill(self, *unused):
         table = self._node.GetTable() if self._node else None
         columns = table.GetNumberOfColumns() if table else 0
         self.setColumnCount(columns)

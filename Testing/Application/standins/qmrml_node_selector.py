@@ -6,6 +6,7 @@ from PySide6.QtCore import Property, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from standins.dialogs import dialogs
+from standins.observing import observe
 
 
 def _option(name: str, kind):
@@ -52,7 +53,7 @@ class qMRMLNodeComboBox(QWidget):
         }
         self._attributes = {}
         self._scene, self._tags, self._nodes, self._current, self._actions = None, [], [], None, []
-        self._wanted = None
+        self._wanted, self._followed = None, set()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         self._combo = QComboBox()
@@ -61,7 +62,6 @@ class qMRMLNodeComboBox(QWidget):
         self.setFocusProxy(self._combo)
         self._combo.currentIndexChanged.connect(self._indexChanged)
         self._combo.activated.connect(lambda *unused: self.nodeActivated.emit(self.currentNode()))
-        self.destroyed.connect(lambda *unused, own=self._tags: own.clear())
         self.setEnabled(False)
 
     nodeTypes = _option("nodeTypes", "QStringList")
@@ -98,7 +98,7 @@ class qMRMLNodeComboBox(QWidget):
         self._scene = scene
         if scene is not None:
             events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent, scene.EndCloseEvent)
-            self._tags += [scene.AddObserver(event, self._sceneChanged) for event in events]
+            self._tags += [observe(self, scene, event, "_sceneChanged") for event in events]
         wanted, self._wanted = self._wanted, None
         self._fill(wanted)
         self.setEnabled(scene is not None)
@@ -139,12 +139,19 @@ class qMRMLNodeComboBox(QWidget):
             self._combo.addItem(self._options["noneDisplay"])
         for node in self._nodes:
             self._combo.addItem(node.GetName())
+            if node.GetID() not in self._followed:  # its name may change
+                self._followed.add(node.GetID())
+                observe(self, node, "ModifiedEvent", "_renamed")
         index = self._nodes.index(current) if current in self._nodes else None
         if index is None and not self._options["noneEnabled"] and self._nodes and (current or not hadNodes):
             index = len(self._nodes) - 1 if current else 0
         self._combo.setCurrentIndex(index + self._offset() if index is not None else self._offset() - 1)
         self._combo.blockSignals(False)
         self._indexChanged()
+
+    def _renamed(self, node, event):
+        if node in self._nodes:
+            self._combo.setItemText(self._nodes.index(node) + self._offset(), node.GetName())
 
     def _offset(self) -> int:
         return int(self._options["noneEnabled"])

@@ -33,6 +33,13 @@ class QSettings(QtCore.QSettings):
     def __init__(self, *unused):
         super().__init__(QSettings.path, QtCore.QSettings.IniFormat)
 
+    def value(self, key, default=None, *unused):
+        """The text of a value; lists stay lists."""
+        found = super().value(key, default)
+        if isinstance(found, bool):
+            return str(found).lower()
+        return str(found) if isinstance(found, int | float) and self.contains(key) else found
+
     def setValue(self, key, value):
         """Store a value; it is on disk at once, so that another QSettings() sees it."""
         super().setValue(key, value)

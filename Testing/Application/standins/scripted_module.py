@@ -8,7 +8,6 @@ from pathlib import Path
 
 import ctk
 import qt
-
 import slicer
 import slicer.util
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import types
 
 import qt
-from PySide6.QtCore import QEventLoop, QObject, Signal
-from PySide6.QtWidgets import QApplication, QMainWindow
+from PySide6.QtCore import QEventLoop, QObject, QProcessEnvironment, Signal
+from PySide6.QtWidgets import QApplication
 
 from standins.dialogs import dialogs
-
-_STARTUP_ENVIRONMENT = dict(os.environ)
 
 
 class ModuleManager(QObject):
@@ -110,10 +107,11 @@ class Application(QObject):
     def showMainWindow(self):
         """Behave as an application with a main window and a layout manager from here on."""
         from standins.layout_manager import LayoutManager
+        from standins.main_window import MainWindow
 
-        self._window = QMainWindow()
-        self._window.setObjectName("qSlicerMainWindow")
-        self._layoutManager = LayoutManager(self._minimal)
+        if self._window is None:
+            self._window = MainWindow()
+            self._layoutManager = LayoutManager(self._minimal)
         return self._window
 
     def layoutManager(self):
@@ -166,8 +164,8 @@ class Application(QObject):
         self.pausedRenders -= 1
 
     def startupEnvironment(self):
-        """Environment variables before Slicer changed them."""
-        return dict(_STARTUP_ENVIRONMENT)
+        """Environment variables before Slicer changed them (QProcessEnvironment)."""
+        return QProcessEnvironment.systemEnvironment()
 
     def commandOptions(self):
         """``noMainWindow``, ``testingEnabled``."""

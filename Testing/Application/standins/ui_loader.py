@@ -30,7 +30,7 @@ class QUiLoader(QtUiTools.QUiLoader):
 
     def load(self, device, parent=None):
         """Read a .ui file from an open QFile."""
-        root = ElementTree.fromstring(bytes(device.readAll().data()))  # noqa: S314 - a file of this repository
+        root = ElementTree.fromstring(bytes(device.readAll().data()))
         available = set(self.availableWidgets())
         unknown = {w.get("class") for w in root.iter("widget")} - available - {"QWidget", "Line"}
         if unknown:

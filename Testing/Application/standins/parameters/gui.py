@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import ctk
 import qt
-
 import slicer
+
 from standins.parameters.packs import FloatRange
 from standins.parameters.stores import PATHS
 from standins.parameters.validators import Choice, Maximum, Minimum, RangeBounds, WithinRange, first, split

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 
 import slicer
+
 from standins.parameters.validators import Default, IsInstance, NotNone, first, split
 
 
@@ -86,7 +87,7 @@ class PackStore:
 
         self.kind, self.fits, self.accepts = kind, (kind,), (NotNone(), IsInstance(kind))
         self.members = {name: storeFor(annotated) for name, annotated in kind.allParameters.items()}
-        self.default = kind
+        self.default, self.cacheable = kind, all(store.cacheable for store in self.members.values())
 
     def isIn(self, node, name) -> bool:
         """Whether all members are there."""

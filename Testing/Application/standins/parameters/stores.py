@@ -12,8 +12,8 @@ import types
 import typing
 
 import qt
-
 import slicer
+
 from standins.parameters.validators import IsInstance, IsNone, NotNone, Validator, split
 
 PATHS = (
@@ -32,6 +32,7 @@ class Store:
     accepts: tuple[Validator, ...] = ()
     initial: object = None
     fits: tuple[type, ...] = ()  # types that a Union gives to this store
+    cacheable = True  # False for values that can change without the node
 
     def isIn(self, node, name) -> bool:
         """Whether the node has a value."""
@@ -120,7 +121,7 @@ class EnumStore(Store):
 class ColourStore(Store):
     """qt.QColor, as #aarrggbb."""
 
-    fits, accepts = (qt.QColor,), (NotNone(), IsInstance(qt.QColor))
+    fits, accepts, cacheable = (qt.QColor,), (NotNone(), IsInstance(qt.QColor)), False
 
     def default(self):
         """An invalid colour, as Qt makes it."""
@@ -175,7 +176,7 @@ class Checked(Store):
 
     def __init__(self, store, validators=()):
         self.store, self.validators = store, [*store.accepts, *validators]
-        self.fits = store.fits
+        self.fits, self.cacheable = store.fits, store.cacheable
         for name in ("isIn", "read", "remove", "default"):
             setattr(self, name, getattr(store, name))
 
@@ -190,65 +191,55 @@ class Checked(Store):
         self.store.write(node, name, value)
 
 
-class ObservedList(collections.abc.MutableSequence):
-    """A list whose changes reach the node."""
+class _Observed:
+    """A container that writes its changes to the node and then holds what the node has, also when it refused them."""
 
-    def __init__(self, values, save):
-        self._list, self._save = list(values), save
+    def __init__(self, values, save, readAgain):
+        self._held, self._saveToNode, self._readAgain = values, save, readAgain
+
+    def _save(self):
+        try:
+            self._saveToNode(self._held)
+        finally:
+            self._held = self._readAgain()._held
 
     def __len__(self):
-        return len(self._list)
+        return len(self._held)
 
-    def __getitem__(self, index):
-        return self._list[index]
+    def __getitem__(self, key):
+        return self._held[key]
 
-    def __setitem__(self, index, value):
-        self._list[index] = value
-        self._save(self._list)
+    def __setitem__(self, key, value):
+        self._held[key] = value
+        self._save()
 
-    def __delitem__(self, index):
-        del self._list[index]
-        self._save(self._list)
-
-    def insert(self, index, value):
-        """As list.insert."""
-        self._list.insert(index, value)
-        self._save(self._list)
+    def __delitem__(self, key):
+        del self._held[key]
+        self._save()
 
     def __eq__(self, other):
-        return self._list == (other._list if isinstance(other, ObservedList) else other)
+        return self._held == (other._held if isinstance(other, _Observed) else other)
 
     __hash__ = None
 
     def __repr__(self):
-        return f"ObservedList({self._list})"
+        return f"{type(self).__name__}({self._held})"
 
 
-class ObservedDict(collections.abc.MutableMapping):
+class ObservedList(_Observed, collections.abc.MutableSequence):
+    """A list whose changes reach the node."""
+
+    def insert(self, index, value):
+        """As list.insert."""
+        self._held.insert(index, value)
+        self._save()
+
+
+class ObservedDict(_Observed, collections.abc.MutableMapping):
     """A dict whose changes reach the node."""
 
-    def __init__(self, values, save):
-        self._dict, self._save = dict(values), save
-
-    def __len__(self):
-        return len(self._dict)
-
     def __iter__(self):
-        return iter(self._dict)
-
-    def __getitem__(self, key):
-        return self._dict[key]
-
-    def __setitem__(self, key, value):
-        self._dict[key] = value
-        self._save(self._dict)
-
-    def __delitem__(self, key):
-        del self._dict[key]
-        self._save(self._dict)
-
-    def __repr__(self):
-        return f"ObservedDict({self._dict})"
+        return iter(self._held)
 
 
 class ListStore(Store):
@@ -257,7 +248,7 @@ class ListStore(Store):
     fits = (list, ObservedList)
 
     def __init__(self, element):
-        self.element, self.default = element, list
+        self.element, self.default, self.cacheable = element, list, element.cacheable
 
     def _length(self, node, name):
         return int(node.GetParameter(f"{name}.len")) if self.isIn(node, name) else 0
@@ -291,7 +282,8 @@ class ListStore(Store):
 
     def read(self, node, name):
         """A list that writes its changes."""
-        return ObservedList(self._elements(node, name), lambda values: self.write(node, name, values))
+        held = list(self._elements(node, name))
+        return ObservedList(held, lambda values: self.write(node, name, values), lambda: self.read(node, name))
 
     def remove(self, node, name):
         """Elements and length."""
@@ -306,7 +298,7 @@ class TupleStore(Store):
     fits = (tuple,)
 
     def __init__(self, elements):
-        self.elements = elements
+        self.elements, self.cacheable = elements, all(element.cacheable for element in elements)
 
     def default(self):
         """The defaults of the elements."""
@@ -342,7 +334,7 @@ class DictStore(Store):
 
     def __init__(self, key, value):
         self.pairs, self.default = ListStore(TupleStore([key, value])), dict
-        self.isIn, self.remove = self.pairs.isIn, self.pairs.remove
+        self.isIn, self.remove, self.cacheable = self.pairs.isIn, self.pairs.remove, self.pairs.cacheable
 
     def write(self, node, name, values):
         """Order is kept."""
@@ -350,14 +342,15 @@ class DictStore(Store):
 
     def read(self, node, name):
         """A dict that writes its changes."""
-        return ObservedDict(self.pairs._elements(node, name), lambda values: self.write(node, name, values))
+        held = dict(self.pairs._elements(node, name))
+        return ObservedDict(held, lambda values: self.write(node, name, values), lambda: self.read(node, name))
 
 
 class UnionStore(Store):
     """One of several types: the value lies under ``name.<index of the type>``."""
 
     def __init__(self, stores):
-        self.stores = stores
+        self.stores, self.cacheable = stores, all(store.cacheable for store in stores)
 
     def default(self):
         """None for Optional, else the first type's."""
@@ -374,8 +367,7 @@ class UnionStore(Store):
         for chosen, store in enumerate(self.stores):
             if not (
                 type(value) in store.fits
-                or isinstance(value, slicer.vtkMRMLNode)
-                and isinstance(store.store, NodeStore)
+                or (isinstance(value, slicer.vtkMRMLNode) and isinstance(store.store, NodeStore))
             ):
                 continue
             try:
@@ -384,9 +376,7 @@ class UnionStore(Store):
                 refused = error
                 continue
             with slicer.util.NodeModify(node):
-                for index, other in enumerate(self.stores):
-                    if index != chosen and other.isIn(node, f"{name}.{index}"):
-                        other.remove(node, f"{name}.{index}")
+                self.remove(node, name)
                 store.write(node, f"{name}.{chosen}", value)
             return
         raise refused
@@ -396,7 +386,7 @@ class UnionStore(Store):
         for index, store in enumerate(self.stores):
             if store.isIn(node, f"{name}.{index}"):
                 return store.read(node, f"{name}.{index}")
-        raise ValueError(f"{name} has no value")
+        raise KeyError(f"{name} has no value")
 
     def remove(self, node, name):
         """All of them."""

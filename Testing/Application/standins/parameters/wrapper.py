@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import typing
+import weakref
 from dataclasses import dataclass
 
 import slicer.util
+
 from standins.parameters.gui import Connection, connectionFor
 from standins.parameters.stores import Checked, storeFor
 from standins.parameters.validators import Default, first, split
@@ -22,6 +24,7 @@ class ParameterInfo:
     unalteredType: object
     serializer: Checked
     default: Default
+    cached: bool
 
 
 def isParameterNodeWrapper(thing) -> bool:
@@ -41,6 +44,17 @@ def _parameter(name: str):
     )
 
 
+def _observeWeakly(wrapper, parameterNode) -> int:
+    known = weakref.ref(wrapper)  # the node must not keep the wrapper alive
+
+    def changed(*unused):
+        alive = known()
+        if alive is not None:
+            alive._readAgain()
+
+    return parameterNode.AddObserver("ModifiedEvent", changed)
+
+
 class _Methods:
     """What every wrapped class has besides its parameters. The names are reserved."""
 
@@ -52,6 +66,25 @@ class _Methods:
         for name, info in self.allParameters.items():
             if not info.serializer.isIn(parameterNode, name):
                 info.serializer.write(parameterNode, name, info.default.value)
+        self._writing: set[str] = set()
+        self._remembered = {name: self._readNow(name) for name, info in self.allParameters.items() if info.cached}
+        self._rememberingTag = _observeWeakly(self, parameterNode)
+
+    def __del__(self):
+        tag = self.__dict__.get("_rememberingTag")
+        if tag is not None:
+            self.parameterNode.RemoveObserver(tag)
+
+    def _readNow(self, name):
+        info = self.allParameters[name]
+        if not info.serializer.isIn(self.parameterNode, name):  # the scene was closed, or somebody removed it
+            info.serializer.write(self.parameterNode, name, info.default.value)
+        return info.serializer.read(self.parameterNode, name)
+
+    def _readAgain(self):
+        for name in self._remembered:
+            if name not in self._writing:
+                self._remembered[name] = self._readNow(name)
 
     def _known(self, name):
         if name.partition(".")[0] not in self.allParameters:
@@ -64,9 +97,9 @@ class _Methods:
         return self.allParameters[name].default
 
     def isCached(self, name) -> bool:
-        """Never here."""
+        """Whether the value is remembered between changes of the node."""
         self._known(name)
-        return False
+        return self.allParameters[name].cached
 
     def getValue(self, name):
         """The value by name; "pack.member" for a member of a pack."""
@@ -164,7 +197,9 @@ def parameterNodeWrapper(wrapped=None):
         store = storeFor(annotated)
         noted = first(split(annotated)[1], Default)
         default = Default(wrapped.__dict__[name]) if name in wrapped.__dict__ else noted
-        parameters[name] = ParameterInfo(name, annotated, store, default or Default(generator=store.default))
+        parameters[name] = ParameterInfo(
+            name, annotated, store, default or Default(generator=store.default), store.cacheable
+        )
         setattr(wrapped, name, _parameter(name))
     for name, method in vars(_Methods).items():
         if callable(method) and name not in ("__class__",):
