@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pydicom
@@ -32,7 +33,7 @@ from SScILDScoringLib.preprocessing import SliceInput
 LIBRARY = Path(__file__).resolve().parents[2] / "SScILDScoring"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(LIBRARY), "COLUMNS": "150"}
 SMALL = PhantomSpec(seed=5, matrix=96, spacing=(3.8, 3.8, 5.0), disease=DiseaseSpec(ground_glass=0.2, reticulation=0.1))
-FILES = {"scores.json", "scores.csv", "report.html", "heatmaps"}
+FILES = {"scores.json", "scores.csv", "report.html", "heatmaps", "levels.mrk.json", "scene.mrb"}
 
 
 @pytest.fixture(scope="module")
@@ -422,7 +423,12 @@ SECRETS = ("Curie", "PID-55667", "ACC-99118", "Laennec", "Necker", "18671107", "
 
 
 def everything_in(folder: Path) -> bytes:
-    return b"\n".join(p.name.encode() + p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
+    """Names and content of all files, also of those packed into Slicer's scene."""
+    found = [p.name.encode() + p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()]
+    for path in folder.rglob("*.mrb"):
+        with zipfile.ZipFile(path) as archive:
+            found += [name.encode() + archive.read(name) for name in archive.namelist()]
+    return b"\n".join(found)
 
 
 def test_nothing_that_names_the_patient_is_written(score, dicom, tmp_path):

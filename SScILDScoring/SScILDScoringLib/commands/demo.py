@@ -8,6 +8,7 @@ from ..outputs import write_case
 from ..progress import Progress, silent
 from ..report import Truth
 from ..results import ScanResult
+from .slicer_files import scene_writers
 
 CASE = "phantom"
 SEED = 11
@@ -57,5 +58,5 @@ def run_demo(
     phantom = make_phantom(spec or demo_spec(), progress)
     result = score_scan(phantom.scan, case=CASE, device=device, heat_maps=heat_maps, progress=progress, **networks)
     truth = Truth(phantom.levels, tuple(phantom.scores(k) for k in result.slice_indices))
-    folder = write_case(result, out, overwrite=True, truth=truth, progress=progress)
+    folder = write_case(result, out, overwrite=True, truth=truth, also=scene_writers(), progress=progress)
     return result, truth, folder

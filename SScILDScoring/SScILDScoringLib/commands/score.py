@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ..errors import Cancelled, SettingsError, SScILDError
+from .slicer_files import scene_writers
 from .terminal import complain, say, show_result, show_truth, shown_progress
 
 NO_NETWORK = "none"
@@ -192,21 +193,6 @@ def _score_one(path, name, output, series, levels, lungs, overwrite, identifiers
         result = replace(result, seconds=spent)
         folder = write_case(result, output, overwrite=overwrite, identifiers=identifiers, also=also, progress=progress)
     return folder, result
-
-
-def scene_writers(scene: bool = True) -> list:
-    """Writers of the files for 3D Slicer, for :func:`~SScILDScoringLib.outputs.write_case`; none without slicer-core.
-
-    Args:
-        scene: whether ``scene.mrb`` is wanted; ``levels.mrk.json`` always is.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("slicer") is None:
-        return []
-    from ..scene.scene_files import writeLevelsOf, writeScene
-
-    return [writeLevelsOf, writeScene] if scene else [writeLevelsOf]
 
 
 def _jobs(paths: list[Path], case: str | None, levels: str | None, single: dict[str, object]) -> dict[str, Path]:

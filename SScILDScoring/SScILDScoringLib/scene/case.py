@@ -22,6 +22,7 @@ from .folder import caseFolder, putInFolder, removeFolder
 from .heat_map_nodes import HeatMapNodes
 from .level_planes import LevelPlanes
 from .node_states import contentState, scanOfVolume
+from .nodes import nodesOfClass
 from .removal import removeNode
 from .segmentations import lungSegmentation, lungsOfSegmentation, thresholdSegmentation
 from .tables import updateProfile, updateResultTable
@@ -97,8 +98,7 @@ class ScoredCase:
     @classmethod
     def allIn(cls, scene) -> list[ScoredCase]:
         """All cases of a scene, in the order in which they were made."""
-        count = scene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode")
-        nodes = [scene.GetNthNodeByClass(n, "vtkMRMLScriptedModuleNode") for n in range(count)]
+        nodes = nodesOfClass(scene, "vtkMRMLScriptedModuleNode")
         return [cls(node) for node in nodes if node.GetAttribute(CASE_ATTRIBUTE) is not None]
 
     # ---- what it is made of --------------------------------------------------------------------------------------

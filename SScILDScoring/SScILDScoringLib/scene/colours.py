@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import slicer
-import slicer.util
+
+from .nodes import nodesOfClass
 
 TABLE_SIZE = 256
 """Entries of the table; Slicer maps a volume to 256 steps before it colours it, so that more would not be seen."""
@@ -28,7 +29,7 @@ def heatMapColours(scene) -> slicer.vtkMRMLColorTableNode:
     :func:`~SScILDScoringLib.scene.overlays.setWindow`): yellow to dark red below zero, green to dark blue above, the
     entries around zero transparent.
     """
-    for node in slicer.util.getNodesByClass("vtkMRMLColorTableNode", scene):
+    for node in nodesOfClass(scene, "vtkMRMLColorTableNode"):
         if node.GetAttribute(_ATTRIBUTE) == _HEAT_MAP and node.GetNumberOfColors() == TABLE_SIZE:
             return node
     node = slicer.vtkMRMLColorTableNode()

@@ -16,6 +16,7 @@ import vtk
 from ..scan import LPS_TO_RAS, CTScan, FileAxes, canonical_axes, in_canonical_order
 from .colours import heatMapColours
 from .errors import SceneError
+from .nodes import nodesOfClass
 
 DEFAULT_WINDOW = 4.0
 """Percentage points at the ends of the colours, as in the report."""
@@ -166,7 +167,7 @@ def showOverlay(scene, viewName: str, node, opacity: float = 1.0) -> bool:
     Returns:
         Whether the scene has such a view; without a main window it has none.
     """
-    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+    composites = nodesOfClass(scene, "vtkMRMLSliceCompositeNode")
     composite = next((one for one in composites if one.GetLayoutName() == viewName), None)
     if composite is None:
         return False
