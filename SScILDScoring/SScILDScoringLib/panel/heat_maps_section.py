@@ -126,7 +126,7 @@ class HeatMapsSection:
         ):
             allow(widget, noMaps, toolTip)
         missing = _("Compute the heat maps of all five levels first.")
-        noAll = "" if complete else missing
+        noAll = "" if complete else first(desk.noScan(), missing)
         for slider in self._sliders.values():
             allow(slider, noAll, _("Lung where the heat map is below this counts as diseased."))
         own = "" if desk.parameters.ownThresholds else _("These are the network's thresholds.")

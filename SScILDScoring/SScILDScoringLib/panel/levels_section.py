@@ -107,10 +107,10 @@ class LevelsSection:
         )
         undo = "" if planes is not None and planes.canUndo else _("There is nothing to undo.")
         redo = "" if planes is not None and planes.canRedo else _("There is nothing to redo.")
-        allow(ui.undoButton, first(noLevels, busy, undo), _("Takes the last move of a level back."))
-        allow(ui.redoButton, first(noLevels, busy, redo), _("Moves the level again."))
+        allow(ui.undoButton, first(noScan, noLevels, busy, undo), _("Takes the last move of a level back."))
+        allow(ui.redoButton, first(noScan, noLevels, busy, redo), _("Moves the level again."))
         locked = _("The levels are locked; take the tick off Lock to move them.")
-        reason = first(noLevels, busy, locked if desk.parameters.levelsLocked else "")
+        reason = first(noScan, noLevels, busy, locked if desk.parameters.levelsLocked else "")
         levels = planes.levels if planes is not None else None
         limits = planes.limits if planes is not None else None
         self.table.show(levels, case.anatomy if case is not None else None, desk.scan, limits, reason)

@@ -86,6 +86,8 @@ class ScoringPanel:
         desk.keepsLevels = self._keepsLevels
         self._setTabOrder()
         slicer.app.aboutToQuit.connect(self._stopWorker)
+        scene = slicer.mrmlScene
+        self.widget.addObserver(scene, scene.StartImportEvent, self._onSceneStartImport)  # removed by the widget
         self.models.reload()
         self._setParameterNode(self.logic.getParameterNode())
         self.environment.check()
@@ -130,6 +132,11 @@ class ScoringPanel:
         """The scene is empty: the panel starts anew, if somebody looks at it."""
         if self._isEntered():
             self._setParameterNode(self.logic.getParameterNode())
+
+    def _onSceneStartImport(self, _caller, _event) -> None:
+        """A scene comes in, its settings before their nodes: selectors must not answer to half of it."""
+        self.levels.stopObserving()
+        self._setParameterNode(None)
 
     def onSceneEndImport(self) -> None:
         """A scene was loaded: its settings and its case are shown."""
