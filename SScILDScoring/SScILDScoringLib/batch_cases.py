@@ -124,12 +124,11 @@ def _files_of(path: Path) -> Iterator[Path]:
 
 
 def _named(paths: list[Path]) -> list[BatchCase]:
-    """Cases named after their files; where two are called the same, the folder or the whole file name is added."""
+    """Cases named after their files; where two are called the same, the folder and, if need be, the whole file name is added."""
     paths = list(dict.fromkeys(paths))
     names = [case_name(p) for p in paths]
     for longer in (
         lambda p: safe_name(f"{p.resolve().parent.name}_{case_name(p)}"),
-        lambda p: safe_name(p.name.replace(".", "_")),
         lambda p: safe_name(f"{p.resolve().parent.name}_{p.name.replace('.', '_')}"),
     ):
         count = Counter(n.casefold() for n in names)
