@@ -8,7 +8,7 @@ sums are held equal to :mod:`.measures` by tests. Intervals are percentiles (Efr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -94,7 +94,20 @@ def bootstrap_intervals(
         ``(column, group) -> measure -> interval``.
     """
     resampler = Resampler(aligned.case, samples, seed)
-    result = {}
+    return {
+        key: {measure: resampler.interval(values[measure]) for measure in MEASURES}
+        for key, values in _values(resampler, aligned, groups, kappa)
+    }
+
+
+def bootstrap_values(
+    aligned: Aligned, groups: Mapping[object, np.ndarray], samples: int = SAMPLES, seed: int = 0, kappa: bool = True
+) -> Iterator[tuple[tuple[str, object], dict[str, np.ndarray]]]:
+    """What :func:`bootstrap_intervals` takes percentiles of: ``(column, group)`` and measure -> ``(samples,)``."""
+    return _values(Resampler(aligned.case, samples, seed), aligned, groups, kappa)
+
+
+def _values(resampler: Resampler, aligned: Aligned, groups: Mapping[object, np.ndarray], kappa: bool) -> Iterator:
     for number, column in enumerate(aligned.columns):
         x, y = aligned.x[:, number], aligned.y[:, number]
         features, centre = moment_features(x, y)
@@ -105,8 +118,7 @@ def bootstrap_intervals(
             sums = resampler.sums(features, rows)
             values = measures_of_sums(sums[:, :width], centre)
             values["kappa"] = kappa_of_sums(sums[:, width:]) if kappa else np.full(len(sums), NAN)
-            result[column, name] = {m: resampler.interval(values[m]) for m in MEASURES}
-    return result
+            yield (column, name), values
 
 
 def bootstrap_mean(case: Sequence[str], values: np.ndarray, samples: int = SAMPLES, seed: int = 0) -> Interval:

@@ -106,8 +106,12 @@ class Difference:
 
     def flat(self) -> dict:
         """One level of keys, for CSV."""
-        flat = {name: value for name, value in vars(self).items() if name != "interval"}
-        flat |= {"difference_ci_low": self.interval.low, "difference_ci_high": self.interval.high}
+        flat = {}
+        for name, value in vars(self).items():
+            if name == "interval":
+                flat |= {"difference_ci_low": value.low, "difference_ci_high": value.high}
+            else:
+                flat[name] = value
         return flat
 
 
@@ -129,7 +133,7 @@ def pairs(raters: list[Table]) -> list[tuple[str, Table, Table]]:
 
 def agreement_rows(kind: str, aligned: Aligned, settings: Settings) -> list[Row]:
     """All rows of one comparison. A group without any common row is left out."""
-    rows = _rows(kind, aligned, _groups(aligned), settings)
+    rows = _rows(kind, aligned, row_groups(aligned), settings)
     if aligned.columns == ScoreTable.columns:
         extents = patient_means(aligned)
         if len(extents):
@@ -137,7 +141,8 @@ def agreement_rows(kind: str, aligned: Aligned, settings: Settings) -> list[Row]
     return rows
 
 
-def _groups(aligned: Aligned) -> dict[str, np.ndarray]:
+def row_groups(aligned: Aligned) -> dict[str, np.ndarray]:
+    """The groups of :data:`GROUPS` that have rows: name -> ``(n,)`` bool."""
     groups = {POOLED: aligned.rows(), **{level.name: aligned.rows(level) for level in Level}}
     return {name: rows for name, rows in groups.items() if rows.any()}
 
