@@ -54,12 +54,13 @@ def nodesInFolder(scene, item: int) -> list:
     hierarchy = _hierarchy(scene)
     items = vtk.vtkIdList()
     hierarchy.GetItemChildren(item, items, True)
+    # Without the application items outlive their nodes.
     nodes = [hierarchy.GetItemDataNode(items.GetId(n)) for n in range(items.GetNumberOfIds())]
-    return [node for node in nodes if node is not None]
+    return [node for node in nodes if node is not None and node.GetScene() is scene]
 
 
 def removeFolder(scene, volumeNode, name: str | None = None) -> None:
-    """Removes the folder of a CT's results when nothing is left in it; the CT stays, and so does what is not ours.
+    """Removes the folder of a CT's results when no node is left in it; the CT stays, and so does what is not ours.
 
     Args:
         scene: the scene.
@@ -71,7 +72,7 @@ def removeFolder(scene, volumeNode, name: str | None = None) -> None:
         item = _existing(hierarchy, volumeNode)
     else:
         item = next((one for one in _marked(hierarchy) if hierarchy.GetItemName(one) == name), None)
-    if item is None or hierarchy.GetNumberOfItemChildren(item):
+    if item is None or nodesInFolder(scene, item):
         return
     hierarchy.RemoveItem(item)
     if volumeNode is not None:

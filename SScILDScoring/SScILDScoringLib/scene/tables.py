@@ -126,6 +126,7 @@ def updateProfile(scene, profile: LungProfile, nodes: Mapping[str, object] | Non
     _fill(table, _profileColumns(profile))
     for pattern in PATTERNS:
         if pattern.value in made:
+            made[pattern.value].SetAndObserveTableNodeID(table.GetID())
             continue
         series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", pattern.name)
         series.SetAndObserveTableNodeID(table.GetID())
@@ -139,8 +140,6 @@ def updateProfile(scene, profile: LungProfile, nodes: Mapping[str, object] | Non
         made[pattern.value] = series
     if "chart" not in made:
         chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Score profile")
-        for pattern in PATTERNS:
-            chart.AddAndObservePlotSeriesNodeID(made[pattern.value].GetID())
         chart.SetTitle("Disease along the lungs")
         chart.SetXAxisTitle("Position along the body, S (mm)")
         chart.SetYAxisTitle("Share of the slice's lung (%)")
@@ -148,6 +147,9 @@ def updateProfile(scene, profile: LungProfile, nodes: Mapping[str, object] | Non
         chart.SetYAxisRange(0, 100)
         chart.SetLegendVisibility(True)
         made["chart"] = chart
+    for pattern in PATTERNS:
+        if not made["chart"].HasPlotSeriesNodeID(made[pattern.value].GetID()):
+            made["chart"].AddAndObservePlotSeriesNodeID(made[pattern.value].GetID())
     return made
 
 
