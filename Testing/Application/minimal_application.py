@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 if not os.environ.get("DISPLAY"):  # read when the first window is made; without it VTK first complains about X
@@ -70,7 +72,6 @@ class MinimalApplication:
         (Path(self._folder.name) / "share" / "ColorFiles").mkdir(parents=True)  # an empty one: the wheel has none
 
         self.scene = slicer.vtkMRMLScene()
-        slicer.mrmlScene = self.scene  # slicer.util looks it up with every call
         self.logic = slicer.vtkSlicerApplicationLogic()
         self.logic.SetHomeDirectory(self._folder.name)
         self.logic.SetShareDirectory("share")
@@ -85,13 +86,18 @@ class MinimalApplication:
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene, True)
 
         self.factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
-        self.factory.SetMRMLApplicationLogic(self.logic)
         for name in SLICE_VIEW_MANAGERS:
             if not self.factory.IsDisplayableManagerRegistered(name):
                 self.factory.RegisterDisplayableManager(name)
 
         self.layoutLogic = slicer.vtkMRMLLayoutLogic()
         self.layoutLogic.SetMRMLScene(self.scene)
+        self.makeCurrent()
+
+    def makeCurrent(self) -> None:
+        """Makes this application the one that ``slicer.util`` and new views work with."""
+        slicer.mrmlScene = self.scene  # slicer.util looks it up with every call
+        self.factory.SetMRMLApplicationLogic(self.logic)
 
     def addModule(self, name: str, moduleLogic) -> None:
         """Makes a module's logic known under its name and keeps it alive: the application logic itself does not."""
@@ -337,6 +343,28 @@ class VTKMessages:
         for tag in self._tags:
             self._window.RemoveObserver(tag)
         self._tags = []
+
+
+@contextmanager
+def savedAndLoaded(application: MinimalApplication, folder):
+    """The application's scene saved as ``.mrb`` in ``folder`` and loaded into a new application, the current one then.
+
+    At the end of the block ``application`` is the current one again.
+    """
+    bundle, unpacked = Path(folder) / "scene.mrb", Path(folder) / "unpacked"
+    if not application.scene.WriteToMRB(str(bundle)):
+        raise OSError(f"{bundle} was not written")
+    with zipfile.ZipFile(bundle) as archive:
+        archive.extractall(unpacked)
+    (description,) = unpacked.rglob("*.mrml")
+    try:
+        with MinimalApplication() as loaded:
+            loaded.scene.SetURL(str(description))
+            if not loaded.scene.Import():
+                raise OSError(f"{description} was not read")
+            yield loaded
+    finally:
+        application.makeCurrent()
 
 
 def savePicture(picture: np.ndarray, path) -> None:

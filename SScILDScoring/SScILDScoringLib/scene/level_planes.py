@@ -272,6 +272,7 @@ class LevelPlanes:
         """Keeps the mouse from moving the lines; :meth:`moveLevel` and :meth:`setLevels` still do."""
         for node in self.nodes:
             node.SetLocked(locked)
+            node.GetDisplayNode().SetHandlesInteractive(not locked)  # a lock alone leaves the arrow to the mouse
 
     def setVisible(self, visible: bool) -> None:
         """Shows or hides the lines."""
@@ -283,8 +284,9 @@ class LevelPlanes:
         self.stopObserving()
         self._stopWatching()
         for node in self.nodes:
-            if node.GetScene() is not None:
-                node.GetScene().RemoveNode(node)
+            for part in (node.GetDisplayNode(), node.GetStorageNode(), node):
+                if part is not None and part.GetScene() is not None:
+                    part.GetScene().RemoveNode(part)
 
     # ---- the mouse -----------------------------------------------------------------------------------------------
 

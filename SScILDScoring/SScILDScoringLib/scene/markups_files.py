@@ -43,7 +43,7 @@ def writeLevels(levels: Levels, scan: CTScan, path: str | Path) -> Path:
 
 def _document(node, path: Path) -> dict:
     """What MRML itself writes for one node."""
-    storage = slicer.vtkMRMLMarkupsJsonStorageNode()
+    storage = node.CreateDefaultStorageNode()  # the one of planes; the general one loses their size and direction
     storage.SetFileName(str(path))
     if not storage.WriteData(node):
         raise OSError(f"the markups writer refused {path.name}")

@@ -179,8 +179,6 @@ def showVolume(scene, volumeNode, scan: CTScan) -> None:
         composite.SetBackgroundVolumeID(volumeID)
     if volumeNode is None:
         return
-    _orient(sliceNode(scene, CORONAL_VIEW), "Coronal")
-    _orient(sliceNode(scene, SAGITTAL_VIEW), "Sagittal")
     for name in LEVEL_VIEWS:
         _placeOnSlice(sliceNode(scene, name), scan, (scan.slice_count - 1) // 2)
     fitViews(scene, scan)
@@ -205,35 +203,32 @@ def showLevel(scene, level: Level | int, scan: CTScan, k: int) -> None:
 def fitViews(scene, scan: CTScan) -> None:
     """Centres all our slice views on the CT and shows all of it.
 
-    Level views keep their slice. The sagittal view goes through the middle of the right half of the field, where the
-    right lung and the dome of its diaphragm are; the coronal view through the middle.
+    Level views keep their slice. The coronal view goes through the middle of the CT, the sagittal one through the
+    middle of its right half, where the right lung and the dome of its diaphragm are. Both stand upright on the CT's
+    slices, so that level lines are horizontal in a tilted scan too.
     """
-    corners = _corners(scan)
-    middle = corners.mean(axis=0)
-    right = middle + 0.22 * (corners[:, 0].max() - corners[:, 0].min()) * np.array([1.0, 0.0, 0.0])
-    for name, centre in ((CORONAL_VIEW, middle), (SAGITTAL_VIEW, right)):
+    corners, axes, size = _corners(scan), sliceAxes(scan), np.array(scan.shape[::-1])
+    left, front, up = axes.T
+    for name, across, through, share in (
+        (CORONAL_VIEW, left, front, (0.5, 0.5, 0.5)),
+        (SAGITTAL_VIEW, -front, left, (0.28, 0.5, 0.5)),
+    ):
+        matrix = np.stack([across, up, through], axis=1)
         node = sliceNode(scene, name)
-        matrix = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
-        _place(node, matrix[:3, :3], centre)
-        _fit(node, np.ptp(corners @ matrix[:3, :3], axis=0) * (1 + _LINE_MARGIN, 1 + _MARGIN, 1))
+        _place(node, matrix, scan.ras_at(size * share - 0.5))
+        _fit(node, np.ptp(corners @ matrix, axis=0) * (1 + _LINE_MARGIN, 1 + _MARGIN, 1))
     for name in LEVEL_VIEWS:
         node = sliceNode(scene, name)
-        matrix = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
-        count = np.array(scan.shape[::-1])
-        k = scan.index_at(matrix[:3, 3])[2]
-        _place(node, matrix[:3, :3], scan.ras_at((*(count[:2] - 1) / 2, k)))
-        _fit(node, np.ptp(corners @ matrix[:3, :3], axis=0) * (1 + _MARGIN))
+        shown = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
+        k = scan.index_at(shown[:3, 3])[2]
+        _place(node, axes, scan.ras_at((*(size[:2] - 1) / 2, k)))
+        _fit(node, np.ptp(corners @ axes, axis=0) * (1 + _MARGIN))
 
 
 def sliceOfView(scene, level: Level | int, scan: CTScan) -> int:
     """The canonical index of the slice that a level's view shows now (the nearest one, within the scan)."""
     matrix = slicer.util.arrayFromVTKMatrix(sliceNode(scene, levelView(level)).GetSliceToRAS())
     return int(np.clip(np.rint(scan.index_at(matrix[:3, 3])[2]), 0, scan.slice_count - 1))
-
-
-def _orient(node, orientation: str) -> None:
-    if node.GetOrientation() != orientation:
-        node.SetOrientation(orientation)
 
 
 def sliceAxes(scan: CTScan) -> np.ndarray:
