@@ -7,6 +7,7 @@ Python files.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import stat
@@ -24,8 +25,15 @@ if str(APPLICATION) not in sys.path:
 MISSING = [name for name in ("slicer", "vtk", "PySide6") if importlib.util.find_spec(name) is None]
 
 
+@pytest.fixture(scope="session")
+def cheapCollection():
+    """Libraries that are loaded once (torch is large) are not searched for garbage after every test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def slicerApplication():
+def slicerApplication(cheapCollection):
     """``slicer.app`` on a fresh scene, testing mode on and no main window. Removed after the test.
 
     ``application.testing = False`` shows message boxes (answer them with ``application.dialogs.willAnswer``),
@@ -46,6 +54,7 @@ def slicerApplication():
             left, warnings = errors.take(), qt_messages.take()
         finally:
             installation.remove()
+            gc.collect()  # observers and widgets of the test go before the scene does
     assert not left, f"exceptions that nobody expected, in slots, observers or panel methods: {left!r}"
     assert not warnings, f"Qt complains: {warnings}"
 

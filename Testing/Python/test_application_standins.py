@@ -15,9 +15,9 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
-from panel_fixtures import APPLICATION
-
 pytest_plugins = ["panel_fixtures"]
+
+APPLICATION = pathlib.Path(__file__).resolve().parents[1] / "Application"
 
 
 @pytest.fixture
@@ -374,9 +374,7 @@ class TestWork:
         waitUntil(lambda: codes)
         assert (lines, codes) == (["one", "two"], [0])
 
-    def test_python_slicer_runs_modules_and_writes_down_what_pip_was_asked(
-        self, slicerApplication, pythonSlicer, capfd
-    ):
+    def test_python_slicer_runs_modules_and_notes_what_pip_was_asked(self, slicerApplication, pythonSlicer, capfd):
         import slicer
         from slicer import packaging
 

@@ -14,7 +14,8 @@ def observe(widget, vtkObject, event, method: str) -> int:
     def call(caller, eventName):
         alive = target()
         if alive is None or not isValid(alive):
-            caller.RemoveObserver(tag)
+            if caller is not None:  # it is None while the object itself is being deleted
+                caller.RemoveObserver(tag)
             return
         getattr(alive, method)(caller, eventName)
 

@@ -33,15 +33,29 @@ def isParameterNodeWrapper(thing) -> bool:
 
 
 def _parameter(name: str):
-    def read(self):
-        info = self.allParameters[name]
-        if not info.serializer.isIn(self.parameterNode, name):  # the scene was closed, or somebody removed it
-            info.serializer.write(self.parameterNode, name, info.default.value)
-        return info.serializer.read(self.parameterNode, name)
+    """A parameter as a property. Values are remembered until the node tells of a change, as in Slicer.
 
-    return property(
-        read, lambda self, value: self.allParameters[name].serializer.write(self.parameterNode, name, value)
-    )
+    So a node parameter of a scene that has just been loaded reads None (its node was not there yet when the parameter
+    node changed) until somebody calls ``Modified()``: module code has to do that, here and in Slicer.
+    """
+
+    def read(self):
+        return self._remembered[name] if name in self._remembered else self._readNow(name)
+
+    def write(self, value):
+        info = self.allParameters[name]
+        if not info.cached:
+            info.serializer.write(self.parameterNode, name, value)
+            return
+        self._writing.add(name)
+        try:
+            with slicer.util.NodeModify(self.parameterNode):
+                info.serializer.write(self.parameterNode, name, value)
+                self._remembered[name] = self._readNow(name)
+        finally:
+            self._writing.discard(name)
+
+    return property(read, write)
 
 
 def _observeWeakly(wrapper, parameterNode) -> int:
