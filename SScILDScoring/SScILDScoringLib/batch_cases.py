@@ -124,7 +124,7 @@ def _files_of(path: Path) -> Iterator[Path]:
 
 
 def _named(paths: list[Path]) -> list[BatchCase]:
-    """Cases named after their files; where two are called the same, the folder and, if need be, the whole file name is added."""
+    """Cases named after their files; where two are called the same, with folder, or folder and ending."""
     paths = list(dict.fromkeys(paths))
     names = [case_name(p) for p in paths]
     for longer in (

@@ -290,7 +290,7 @@ def test_cancel_ends_the_work_at_once_and_nothing_has_to_be_opened_again(client,
     session.load(scan, device="cpu", **bundles)
     found = answer(session, session.find_levels())
     first = answer(session, session.score(found.levels))
-    process = client._process.pid
+    process = client.process_id
     number = busy(session, found.levels)
     started = time.monotonic()
     client.cancel()
@@ -301,7 +301,7 @@ def test_cancel_ends_the_work_at_once_and_nothing_has_to_be_opened_again(client,
     assert (event.kind, event.cancelled, event.message) == ("failed", True, "Cancelled.")
     heard = Heard()
     again = answer(session, session.score(found.levels), heard)
-    assert client._process.pid != process
+    assert client.process_id != process
     assert again.scores == first.scores
     assert again.findings == first.findings
     assert "lungs" not in heard.stages  # lungs and levels were kept
@@ -329,7 +329,7 @@ def test_a_crash_is_reported_with_the_log_and_the_next_request_goes_on(client, s
     with pytest.raises(WorkerError):
         client.wait(client.request("dance"))  # something for the log
     number = busy(session, levels)
-    os.kill(client._process.pid, signal.SIGKILL)
+    os.kill(client.process_id, signal.SIGKILL)
     events, end = [], time.monotonic() + 10
     while not any(e.kind == "died" for e in events) and time.monotonic() < end:
         events += client.poll()
@@ -349,7 +349,7 @@ def test_stopping_leaves_no_process_and_no_file(scan, bundles, place):
     session.load(scan, device="cpu", **bundles)
     levels = answer(session, session.find_levels()).levels
     busy(session, levels)
-    process, folder = client._process.pid, client._folder.path
+    process, folder = client.process_id, client._folder.path
     assert folder.parent == place
     client.stop()
     assert gone(process, within=0.5)
@@ -360,7 +360,7 @@ def test_stopping_leaves_no_process_and_no_file(scan, bundles, place):
 def test_a_forgotten_client_ends_its_worker(place):
     client = WorkerClient(environment=ONE_THREAD)
     client.start()
-    process, folder = client._process.pid, client._folder.path
+    process, folder = client.process_id, client._folder.path
     assert alive(process)
     del client
     gc.collect()
@@ -385,7 +385,7 @@ session.load(phantom.scan, l_net=False, s_net={s_net!r}, device="cpu")
 session.score(phantom.levels, heat_maps=True, heat_map_settings=HeatMapSettings(patch=16, step=1))
 while not any(e.kind == "progress" and e.stage == "heat_maps" for e in client.poll()):
     time.sleep(0.02)
-print(client._process.pid, client._folder.path, flush=True)
+print(client.process_id, client._folder.path, flush=True)
 time.sleep(600)
 """
 
@@ -435,7 +435,7 @@ def test_cancel_through_a_launcher_ends_the_worker_behind_it(scan, bundles, plac
         session.load(scan, device="cpu", **bundles)
         levels = answer(session, session.find_levels()).levels
         busy(session, levels)
-        numbers = [p.pid for p in psutil.Process(client._process.pid).children(recursive=True)]
+        numbers = [p.pid for p in psutil.Process(client.process_id).children(recursive=True)]
         assert numbers
         client.cancel()
         assert gone(*numbers, within=2)

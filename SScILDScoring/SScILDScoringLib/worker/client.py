@@ -96,6 +96,11 @@ class WorkerClient:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def process_id(self) -> int | None:
+        """The process that was started; behind a launcher the worker is a child of it. None when there is none."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def ready(self) -> bool:
         """Whether the worker has greeted; it may still be loading libraries."""
         return self.running and self._ready
