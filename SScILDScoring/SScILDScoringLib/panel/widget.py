@@ -99,6 +99,7 @@ class ScoringPanel:
         self.models.reload()
         self._setParameterNode(None)
         parameters = self.logic.getParameterNode()
+        parameters.Modified()  # see onSceneEndImport: a scene may have come while nobody looked
         if parameters.inputVolume is None:
             parameters.inputVolume = activeVolume()
         self._setParameterNode(parameters)
@@ -144,6 +145,7 @@ class ScoringPanel:
             return
         parameters = self.logic.getParameterNode()
         self._setParameterNode(None)
+        parameters.Modified()  # it read its nodes when they were not in the scene yet, and only a change makes it look
         if parameters.inputVolume is None:
             cases = ScoredCase.allIn(slicer.mrmlScene)
             if cases:
