@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import slicer
-
 from ..errors import SettingsError
 from ..files import replacing
 from ..levels import Levels
