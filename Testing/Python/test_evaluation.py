@@ -1,60 +1,17 @@
-"""Measures, baseline and evaluation of bundles."""
+"""Baseline and evaluation of bundles."""
 
 from __future__ import annotations
 
 import json
 
 import numpy as np
-import pandas as pd
-import pingouin
 import pytest
 
 from SScILDScoringLib.errors import SettingsError
-from SScILDScoringTrainingLib.agreement.measures import absolute_error, icc_agreement, weighted_kappa
 from SScILDScoringTrainingLib.evaluation import Evaluation, read_accuracy
 from SScILDScoringTrainingLib.evaluation.baseline import FEATURES, LinearBaseline, hu_features
 from SScILDScoringTrainingLib.evaluation.slices import perturbed_case
 from SScILDScoringTrainingLib.synthesis import background_from_slice
-
-
-def test_mae_and_its_deviation_use_all_values():
-    assert absolute_error([0, 0, 0, 0], [1, -1, 3, -3]) == (2.0, 1.0)
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_icc_is_the_one_of_pingouin(seed):
-    rng = np.random.default_rng(seed)
-    truth = rng.uniform(0, 100, 30)
-    answer = truth * 0.9 + 5 + rng.normal(0, 8, 30)
-    table = pd.DataFrame(
-        {"case": np.tile(np.arange(30), 2), "rater": np.repeat(["a", "b"], 30), "score": np.r_[truth, answer]}
-    )
-    result = pingouin.intraclass_corr(table, targets="case", raters="rater", ratings="score").set_index("Type")
-    key = "ICC2" if "ICC2" in result.index else "ICC(A,1)"
-    assert icc_agreement(truth, answer) == pytest.approx(float(result.loc[key, "ICC"]), abs=2e-3)
-
-
-def test_icc_of_equal_and_of_unrelated_series():
-    values = np.arange(0, 100, 5.0)
-    assert icc_agreement(values, values) == pytest.approx(1)
-    assert abs(icc_agreement(values, np.random.default_rng(0).permutation(values))) < 0.5
-    assert np.isnan(icc_agreement([5.0], [5.0]))
-
-
-def test_kappa_counts_all_21_categories_even_those_that_do_not_occur():
-    truth, answer = [0, 0, 5, 100], [0, 5, 5, 95]
-    # Linear weights over 0..20: observed disagreement 2/20/4, expected from the margins.
-    weights = np.abs(np.subtract.outer(np.arange(21), np.arange(21))) / 20
-    rows, columns = np.zeros(21), np.zeros(21)
-    for a, b in zip(truth, answer, strict=True):
-        rows[a // 5] += 1 / 4
-        columns[b // 5] += 1 / 4
-    expected = 1 - (2 / 20 / 4) / (rows @ weights @ columns)
-    assert weighted_kappa(truth, answer) == pytest.approx(expected)
-
-
-def test_kappa_rounds_raw_answers_to_five_percent_first():
-    assert weighted_kappa([0, 20, 60], [1.2, 22.4, 58.1]) == pytest.approx(1)
 
 
 def test_the_baseline_learns_a_density_and_is_limited_to_percent():

@@ -41,7 +41,8 @@ class Resampler:
     """Patients drawn with replacement.
 
     Args:
-        case: ``(n,)`` the case of every row. samples: how many. seed: the same seed and patients, the same draws.
+        case: ``(n,)`` the case of every row, at least one. samples: how many.
+        seed: the same seed and number of patients give the same draws.
 
     ``counts`` is ``(samples, patients)`` float: how often each patient is in each sample.
     """
@@ -49,7 +50,7 @@ class Resampler:
     def __init__(self, case: Sequence[str], samples: int = SAMPLES, seed: int = 0) -> None:
         names, self._patient = np.unique(np.asarray(case, dtype=str), return_inverse=True)
         self.patients = len(names)
-        shares = np.full(self.patients, 1 / max(self.patients, 1))
+        shares = np.full(self.patients, 1 / self.patients)
         draws = np.random.default_rng(seed).multinomial(self.patients, shares, size=samples)
         self.counts = draws.astype(float).reshape(samples, self.patients)
 
@@ -123,9 +124,9 @@ def _values(resampler: Resampler, aligned: Aligned, groups: Mapping[object, np.n
 
 def bootstrap_mean(case: Sequence[str], values: np.ndarray, samples: int = SAMPLES, seed: int = 0) -> Interval:
     """Interval of the mean of ``values``, ``(n,)``, over the rows of resampled patients."""
-    resampler = Resampler(case, samples, seed)
     if not len(values):
         return NO_INTERVAL
+    resampler = Resampler(case, samples, seed)
     sums = resampler.sums(np.column_stack([np.ones(len(values)), values]))
     return resampler.interval(_ratio(sums[:, 1], sums[:, 0]))
 
