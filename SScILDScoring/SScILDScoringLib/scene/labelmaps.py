@@ -87,22 +87,25 @@ def setReferenceGeometry(segmentation, rasFromVoxels: np.ndarray, shape: tuple[i
     segmentation.SetConversionParameter(converter.GetReferenceImageGeometryParameterName(), geometry)
 
 
-def onScan(image, scan: CTScan, toWorld: np.ndarray | None = None) -> np.ndarray:
-    """The values of a label map at the centres of the scan's voxels, zero outside of it: uint8 ``(z, y, x)``.
+def onFileGrid(image, scan: CTScan, toWorld: np.ndarray | None = None) -> np.ndarray:
+    """The values of a label map at the centres of the scan's voxels, zero outside of it.
 
     Args:
         image: an oriented image; None stands for an empty one.
         toWorld: 4x4 matrix from the image's coordinates to the world, when it is not there already.
 
+    Returns:
+        uint8 ``(k, j, i)`` of the scan's file (see :meth:`~SScILDScoringLib.scan.CTScan.from_file_order`).
+
     Raises:
         SceneError: VTK refuses the geometry.
     """
     if image is None:
-        return np.zeros(scan.shape, np.uint8)
-    depth, height, width = scan.shape
+        return np.zeros(fileShape(scan), np.uint8)
+    depth, height, width = shape = fileShape(scan)  # on the file's grid a segmentation of this CT is only copied
     reference = slicer.vtkOrientedImageData()
     reference.SetExtent(0, width - 1, 0, height - 1, 0, depth - 1)
-    reference.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(scan.ras_from_index))
+    reference.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(scan.ras_from_file_index))
     if toWorld is not None:
         matrix = vtk.vtkMatrix4x4()
         image.GetImageToWorldMatrix(matrix)
@@ -117,7 +120,13 @@ def onScan(image, scan: CTScan, toWorld: np.ndarray | None = None) -> np.ndarray
         image, reference, resampled
     ):
         raise SceneError("The lung segmentation cannot be brought onto the CT's grid. Choose another one.")
-    return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(scan.shape).astype(np.uint8)
+    return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(shape).astype(np.uint8, copy=False)
+
+
+def fileShape(scan: CTScan) -> tuple[int, int, int]:
+    """Numbers of voxels along the file's own k, j, i."""
+    axes = scan.file_axes
+    return tuple(axes.size[axes.axis.index(b)] for b in (2, 1, 0))
 
 
 def _labelmap(scan: CTScan, part: np.ndarray, first: tuple[int, int, int]):

@@ -16,11 +16,12 @@ from ..scores import PATTERNS, Pattern
 from .errors import SceneError
 from .labelmaps import (
     BINARY,
+    fileShape,
     labelmapOfArray,
     labelmapOfPlanes,
     labelmapOfSegment,
     labelmapOfVolume,
-    onScan,
+    onFileGrid,
     segmentsAsVoxels,
     setReferenceGeometry,
 )
@@ -191,11 +192,12 @@ def _labelsOfSegments(node, scan: CTScan, segmentIds: Sequence[str] | None) -> n
             raise SceneError(
                 f"{node.GetName()} cannot be turned into voxels. Export it as a label map and choose that."
             )
-    labels = np.zeros(scan.shape, np.uint8)
+    labels = np.zeros(fileShape(scan), np.uint8)
     for one in chosen:
-        mask = onScan(labelmapOfSegment(segmentation, one), scan, toWorld)
-        labels[(mask != 0) & (labels == 0)] = sides[one] if told else 1
-    return labels
+        mask = onFileGrid(labelmapOfSegment(segmentation, one), scan, toWorld)
+        for plane, new in zip(labels, mask, strict=True):
+            plane[(new != 0) & (plane == 0)] = sides[one] if told else 1
+    return np.ascontiguousarray(scan.from_file_order(labels))
 
 
 def _labelsOfVolume(node, scan: CTScan) -> np.ndarray:
@@ -214,7 +216,8 @@ def _labelsOfVolume(node, scan: CTScan) -> np.ndarray:
     labels = (array != 0).astype(np.uint8)
     if len(present) == 2:
         labels[array == present[1]] = 2
-    return onScan(labelmapOfArray(labels, worldFromVoxels(node)), scan)
+    found = onFileGrid(labelmapOfArray(labels, worldFromVoxels(node)), scan)
+    return np.ascontiguousarray(scan.from_file_order(found))
 
 
 def _transformToWorld(node) -> np.ndarray:
@@ -277,9 +280,7 @@ def _newSegmentation(scene, scan: CTScan, volumeNode, kind: str) -> slicer.vtkMR
     node.CreateDefaultDisplayNodes()
     # The grid is the CT's in the world: transforms above the CT are in it, the segmentation itself is below none.
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-    size = scan.file_axes.size
-    shape = tuple(size[scan.file_axes.axis.index(b)] for b in (2, 1, 0))
-    setReferenceGeometry(node.GetSegmentation(), scan.ras_from_file_index, shape)
+    setReferenceGeometry(node.GetSegmentation(), scan.ras_from_file_index, fileShape(scan))
     return node
 
 
