@@ -41,7 +41,7 @@ def main() -> None:
     reference, *raters = tables(options.patients, 1 + options.raters)
     aligned = align(reference, raters[0])
     groups = row_groups(aligned)
-    bootstrap_intervals(aligned, groups, 2)
+    bootstrap_intervals(aligned, groups, 2)  # warm up; draws of another number of samples are not kept
     wall, cpu = time.perf_counter(), time.process_time()
     bootstrap_intervals(aligned, groups, options.samples)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

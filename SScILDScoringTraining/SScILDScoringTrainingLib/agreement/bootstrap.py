@@ -9,6 +9,7 @@ sums are held equal to :mod:`.measures` by tests. Intervals are percentiles (Efr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,15 @@ class Interval(NamedTuple):
 NO_INTERVAL = Interval(NAN, NAN)
 
 
+@lru_cache(maxsize=4)
+def _draws(patients: int, samples: int, seed: int) -> np.ndarray:
+    """``(samples, patients)``. Kept, because the comparisons of one report mostly have equally many patients."""
+    shares = np.full(patients, 1 / patients)
+    counts = np.random.default_rng(seed).multinomial(patients, shares, size=samples).astype(float)
+    counts.flags.writeable = False
+    return counts
+
+
 class Resampler:
     """Patients drawn with replacement.
 
@@ -50,9 +60,7 @@ class Resampler:
     def __init__(self, case: Sequence[str], samples: int = SAMPLES, seed: int = 0) -> None:
         names, self._patient = np.unique(np.asarray(case, dtype=str), return_inverse=True)
         self.patients = len(names)
-        shares = np.full(self.patients, 1 / self.patients)
-        draws = np.random.default_rng(seed).multinomial(self.patients, shares, size=samples)
-        self.counts = draws.astype(float).reshape(samples, self.patients)
+        self.counts = _draws(self.patients, samples, seed)
 
     def sums(self, features: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Sums of the rows' features in every sample: ``(samples, f)`` for features ``(n, f)``.
