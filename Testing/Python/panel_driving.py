@@ -89,6 +89,15 @@ class PanelDriver:
         """IDs of everything in the scene."""
         return {self.scene.GetNthNode(n).GetID() for n in range(self.scene.GetNumberOfNodes())}
 
+    def killWorker(self) -> None:
+        """Kills the worker process as a crash would."""
+        import psutil
+
+        workers = [p for p in psutil.Process().children(recursive=True) if "SScILDScoringLib.worker" in p.cmdline()]
+        assert workers, "no worker runs"
+        for process in workers:
+            process.kill()
+
     def saveAndLoad(self, folder) -> None:
         """Saves the scene into a file, closes it, and loads the file."""
         from scene_files_on_disk import saved_and_loaded

@@ -155,13 +155,19 @@ class Desk:
             if then is not None:
                 then()
 
+        def unwanted() -> None:
+            row.tell(_("The CT changed or was removed meanwhile; nothing was done."))
+            if then is not None:
+                then()
+            self.refresh()
+
         def result(value) -> None:
             row.finish()
             onResult(value)
 
         row.start(message, self.cancel)
         self.open()
-        return self.worker.submit(Job(ask, result, row.progress, failed, cancelled, wanted))
+        return self.worker.submit(Job(ask, result, row.progress, failed, cancelled, wanted, unwanted))
 
     def cancel(self) -> None:
         """Stops whatever the worker does."""

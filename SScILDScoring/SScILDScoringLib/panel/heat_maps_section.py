@@ -55,7 +55,7 @@ class HeatMapsSection:
     def compute(self, *_args) -> None:
         """Computes the maps of levels that have none; a coarse preview first when that is wanted."""
         desk = self.desk
-        before = RememberedMaps(desk.case) if desk.case.result is not None else None
+        before = RememberedMaps(desk.case)
         try:
             settings = self._settings()
         except SScILDError as error:
@@ -201,7 +201,7 @@ class HeatMapsSection:
         except SScILDError:  # no network here any more: what is in the scene is all there will be
             return 10**6
 
-    def _previewed(self, result, before: RememberedMaps | None) -> None:
+    def _previewed(self, result, before: RememberedMaps) -> None:
         self._computed(result)
         self._askFull(before)
 
@@ -215,9 +215,9 @@ class HeatMapsSection:
         fvc = float(p.fvcPercent) if p.fvcKnown else None
 
         def restore() -> None:
-            if before is not None:
-                before.restore()
-                desk.showPattern()
+            before.restore()
+            desk.keep()
+            desk.showPattern()
             desk.refresh()
 
         desk.run(

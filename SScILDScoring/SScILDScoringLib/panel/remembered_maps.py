@@ -1,4 +1,4 @@
-"""The heat maps of a case as they were, so that a preview can be taken back."""
+"""A case's result and heat maps as they were, so that a preview can be taken back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class RememberedMaps:
 
     def __init__(self, case: ScoredCase) -> None:
         self.case, self.result = case, case.result
+        self._nodes = {node.GetID() for node in case.ownNodes()}
         self._overlays = {}
         for pattern in PATTERNS:
             for level in Level:
@@ -40,4 +41,10 @@ class RememberedMaps:
                 updateOverlay(node, case.scan, k, values)
                 for name, value in facts.items():
                     node.SetAttribute(name, value)
-        case.setResult(self.result)
+        if self.result is not None:
+            case.setResult(self.result)
+            return
+        case.node.SetParameter("result", "")
+        for node in case.ownNodes():
+            if node.GetID() not in self._nodes:
+                case.scene.RemoveNode(node)

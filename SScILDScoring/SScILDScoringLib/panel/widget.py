@@ -201,6 +201,7 @@ class ScoringPanel:
         former = desk.case
         self._unobserveVolume()
         desk.chooseVolume()
+        desk.worker.dropUnwanted()
         if former is not desk.case:
             self.levels.stopObserving()
         node = desk.volumeNode

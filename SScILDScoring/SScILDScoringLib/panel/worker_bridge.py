@@ -26,7 +26,8 @@ class Job:
         onProgress: called with fraction and message.
         onFailed: called with a sentence and details (an empty text for errors a user can mend).
         onCancelled: called when the work was stopped; nothing has changed then.
-        wanted: asked just before the answer is used; False drops it (its CT is no longer there, for example).
+        wanted: asked before the answer is used; False drops it (its CT is no longer there, for example).
+        onUnwanted: called when it was dropped for that reason.
     """
 
     ask: Callable
@@ -35,6 +36,7 @@ class Job:
     onFailed: Callable[[str, str], None]
     onCancelled: Callable[[], None]
     wanted: Callable[[], bool] = lambda: True
+    onUnwanted: Callable[[], None] = lambda: None
     dropped: bool = field(default=False, init=False)
 
 
@@ -87,6 +89,12 @@ class WorkerBridge:
         if job is not None:
             job.dropped = True
             self._onChange()
+
+    def dropUnwanted(self) -> None:
+        """Forgets the jobs that nobody wants any more, and tells them."""
+        for job in [job for job in self._jobs.values() if not job.dropped and not job.wanted()]:
+            job.dropped = True
+            job.onUnwanted()
 
     def cancel(self) -> None:
         """Stops all work at once by ending the worker process; the next request starts a new one."""
@@ -145,7 +153,10 @@ class WorkerBridge:
                 job.onProgress(event.fraction, event.message)
             return
         del self._jobs[event.id]
-        if job.dropped or not job.wanted():
+        if job.dropped:
+            return
+        if not job.wanted():
+            job.onUnwanted()
             return
         if event.kind == "failed":
             if event.cancelled:
