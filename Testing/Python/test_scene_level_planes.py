@@ -339,7 +339,7 @@ def test_level_3_leaves_room_for_a_level_4_that_follows(desk):
     assert len(set(levels.slice_indices(desk.scan))) == 5
 
 
-def test_a_level_pulled_at_its_label_point_also_moves_along_the_body_only(desk):
+def test_a_level_pulled_at_the_dot_of_its_line_also_moves_along_the_body_only(desk):
     node = desk.node(Level.L2)
     before = node.GetOriginWorld()
     mouse, start = desk.mice[desk.coronal], desk.coronal.pixelOf(before)

@@ -7,18 +7,19 @@ from ..levels import Level
 LEVEL_COLOURS = {
     Level.L1: (0.90, 0.62, 0.00),
     Level.L2: (0.34, 0.71, 0.91),
-    Level.L3: (0.00, 0.78, 0.55),
+    Level.L3: (0.12, 0.84, 0.58),
     Level.L4: (0.94, 0.89, 0.26),
     Level.L5: (0.90, 0.52, 0.74),
 }
 """RGB, 0..1: orange, sky blue, green, yellow, pink, after Okabe and Ito, told apart without red-green vision.
 
-All of them are bright, so that they stand out on lung and on tissue.
+All of them are bright, so that they stand out on lung and on tissue (and so that VTK shades their labels in black).
 """
 
 LINE_THICKNESS = 0.35
 LABEL_SCALE = 4.5
 HANDLE_SCALE = 2.0
+GRIP_SCALE = 2.2
 
 
 def hexColour(colour: tuple[float, float, float]) -> str:
@@ -34,8 +35,8 @@ def label(level: Level) -> str:
 def styleLevel(node, level: Level, viewNodeIDs: list[str]) -> None:
     """Gives a plane node the look of a level line.
 
-    Only the arrow along the plane's normal is left of its handles, and it is shown in the given views only: axial
-    views would collect the labels of all five.
+    A dot at the end of the line is its grip; of the handles only the arrow along the plane's normal is left. Lines are
+    shown in the given views only: axial views would collect the labels of all five.
     """
     node.SetNthControlPointLabel(0, label(level))
     node.CreateDefaultDisplayNodes()
@@ -52,7 +53,8 @@ def styleLevel(node, level: Level, viewNodeIDs: list[str]) -> None:
     display.SetNormalVisibility(False)
     display.SetOutlineVisibility(True)
     display.SetLineThickness(LINE_THICKNESS)
-    display.SetGlyphScale(0.01)  # the plane's middle point means nothing
+    display.SetGlyphTypeFromString("Circle2D")
+    display.SetGlyphScale(GRIP_SCALE)
     display.SetTextScale(LABEL_SCALE)
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(True)
