@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from SScILDScoringLib.commands.terminal import STAGES, say, shown_progress
-from SScILDScoringLib.errors import TableError
+from SScILDScoringLib.errors import SettingsError, TableError
 
 STAGES["agreement"] = "Comparing raters"
 
@@ -54,6 +54,8 @@ def agreement(
     from .agreement.report import compare, distinct
     from .agreement.rows import Settings
 
+    if levels and (fvc or correct):
+        raise SettingsError("--fvc and --correct are for scores: levels have no Goh stage and no patterns.")
     read = read_level_tables if levels else read_score_tables
     settings = Settings(bootstrap, seed, correct.value if correct else None)
     found = [(table, path) for path in (reference, *raters) for table in read(path)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -93,6 +95,7 @@ def test_vital_capacity_gives_stages_where_the_extent_does_not(study, capsys):
         ),
         (["consensus.csv", "net.csv", "--levels"], "consensus.csv, row 1, column position_mm: there is no such column"),
         (["consensus.csv", "consensus.csv"], "are both of rater"),
+        (["levels.csv", "net_levels.csv", "--levels", "--correct", "holm"], "--fvc and --correct are for scores"),
     ],
 )
 def test_a_mistake_is_one_line_exit_code_2_and_no_output(study, capsys, arguments, message):
@@ -103,3 +106,9 @@ def test_a_mistake_is_one_line_exit_code_2_and_no_output(study, capsys, argument
     assert message in line
     assert captured.out == ""
     assert not (study / "out").exists()
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed():
+    code = "import sys, SScILDScoringTrainingLib.cli, SScILDScoringTrainingLib.agreement; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "pandas", "scipy", "sklearn", "pingouin", "matplotlib"} & set(loaded)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def test_constant_raters_are_dashes_and_a_remark():
     row = result.find("tot")[0]
     assert row.values["mae"] == 0
     assert math.isnan(row.values["kappa"])
-    assert any(remark.startswith("Not defined") and "kappa of TOT pooled" in remark for remark in result.remarks)
+    assert any(r.startswith("Not defined") and "kappa, ICC, r of TOT pooled (A - truth)" in r for r in result.remarks)
     assert {(d.wilcoxon_p, d.t_p) for d in result.differences} == {(1.0, 1.0)}
     assert result.stages[0].matrix[0][0] == 8
     assert "nan" not in result.markdown().lower()
@@ -259,6 +260,22 @@ def test_level_errors_are_in_millimetres_and_in_slices_of_1_2_mm(tmp_path):
     assert "| L3 " in text
     assert "5.00 (0.00)" in text
     assert "counted from a scan's lowest slice" in text
+
+
+def test_positions_are_counted_from_the_lowest_slice_where_the_reference_tells_it():
+    """The table's height then no longer flatters the ICC, and the errors stay."""
+    reference, other = level_table("radiologist", 0), level_table("net", 0, 15)
+    top = reference.values[LEVEL == 1, 0]
+    bottoms = dict(zip(CASE[LEVEL == 1].tolist(), (top - 250).tolist(), strict=True))
+    plain = compare(reference, [other], QUICK)
+    counted = compare(replace(reference, bottoms=bottoms), [other], QUICK)
+    before, after = (result.find("position_mm", "L2")[0].values for result in (plain, counted))
+    assert after["icc"] < 0.5 < 0.9 < before["icc"]
+    for name in ("mae", "sd", "bias", "limit_high"):
+        assert after[name] == pytest.approx(before[name])
+    assert any("counted from each scan's lowest slice (bottom_mm)" in remark for remark in counted.remarks)
+    partly = compare(replace(reference, bottoms={"p00": -300.0}), [other], QUICK)
+    assert partly.find("position_mm", "L2")[0].values == before
 
 
 def test_two_raters_levels_are_compared_with_each_other_too():

@@ -79,6 +79,14 @@ def test_level_tables_are_long_or_wide(written):
         assert table.values[:, 0].tolist() == [-40, -80, -120, -160, -200]
 
 
+def test_level_tables_may_tell_the_scans_lowest_slice(written):
+    text = "case,level,position_mm,bottom_mm\np01,1,-40,-300\np01,2,-80,\np02,1,0,-250.5\n"
+    [table] = read_level_tables(written(text))
+    assert table.bottoms == {"p01": -300, "p02": -250.5}
+    with pytest.raises(TableError, match="row 3, column bottom_mm: case p01 has -300 in an earlier row"):
+        read_level_tables(written(text.replace("-80,", "-80,-301")))
+
+
 def test_rows_that_contradict_themselves_are_used_and_named(written):
     rows = "p01,1,5,10,0\np01,2,30,10,10\np01,3,5,0,0\np01,4,10,5,5\np01,5,12,12,0\n"
     [table] = read_score_tables(written(HEADER + rows))

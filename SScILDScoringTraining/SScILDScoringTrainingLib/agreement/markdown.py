@@ -12,7 +12,7 @@ from SScILDScoringLib.results import NOTICE
 from SScILDScoringLib.scores import Pattern
 
 from .goh import STAGES, StageAgreement
-from .levels import ICC_REMARK, in_slices
+from .levels import in_slices
 from .rows import EXTENT, GROUPS, KINDS, POOLED, SLICE_MM, Difference, Row, Settings
 from .tables import keys_text
 
@@ -176,7 +176,7 @@ def _level_tables(agreement: Agreement) -> list[str]:
     header = ["level", "comparison", "raters", "n", "MAE mm (SD)", "95 % CI of MAE mm", "MAE slices (SD)"]
     header += ["bias mm [limits of agreement]", "bias slices", "ICC", "line"]
     rows = [row for level in (*(x.name for x in Level), POOLED) for row in agreement.find("position_mm", level)]
-    return ["## Levels", table(header, map(_level_cells, rows), left=3), ICC_REMARK]
+    return ["## Levels", table(header, map(_level_cells, rows), left=3)]
 
 
 def _level_cells(row: Row) -> list[str]:

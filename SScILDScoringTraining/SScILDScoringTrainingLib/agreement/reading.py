@@ -4,7 +4,7 @@ CSV with commas, semicolons or tabs (then also decimal commas), UTF-8, one heade
 remarks. Column names may be in any case and order; further columns are left alone. One row is one level::
 
     case,level,tot,gg,ret          case,level,position_mm        optional: reader, session
-    p01,1,10,10,5                  p01,L1,-76.0
+    p01,1,10,10,5                  p01,L1,-76.0                  for levels also: bottom_mm
 
 or one row is one case: ``tot_1, gg_1, ret_1 ... ret_5`` and ``level_1_mm ... level_5_mm``, as in a cohort table.
 Rows are numbered as a spreadsheet numbers them, the header being row 1.
@@ -49,14 +49,16 @@ def read_level_tables(path: str | Path) -> list[LevelTable]:
     """The level tables of a file: one for each reader and session, in the order in which they appear.
 
     Raises:
-        TableError: as :func:`read_score_tables`; also levels of a case that do not descend from L1 to L5.
+        TableError: as :func:`read_score_tables`; also levels of a case that do not descend from L1 to L5, or two values of
+            ``bottom_mm`` for one case.
     """
     wide = {level: (f"level_{level:d}_mm",) for level in Level}
     rows = _Rows.of(path, LevelTable.columns, wide, "level table")
     tables = rows.tables(LevelTable, _number)
     for table, lines in tables:
         _check_order(rows, table, lines)
-    return [table for table, _ in tables]
+    bottoms = _by_case(rows, "bottom_mm")
+    return [replace(table, bottoms={c: v for c, v in bottoms.items() if c in table.case}) for table, _ in tables]
 
 
 def read_fvc(path: str | Path) -> dict[str, float]:
@@ -71,16 +73,7 @@ def read_fvc(path: str | Path) -> dict[str, float]:
     header, body, delimiter = _csv_rows(path, "table of forced vital capacities")
     _check_columns(path, header, ("case", "fvc_percent"), "table of forced vital capacities")
     rows = _Rows(path.name, tuple(body), {}, delimiter != ",")
-    found: dict[str, float] = {}
-    for row, cells in rows.rows:
-        if not cells["fvc_percent"].strip():
-            continue
-        case, value = rows.text(row, cells, "case"), _number(rows, row, cells, "fvc_percent")
-        if not 10 <= value <= 200:
-            raise rows.problem(row, "fvc_percent", f"percent of the predicted value, 10 to 200, not {value:g}.")
-        if found.setdefault(case, value) != value:
-            raise rows.problem(row, "fvc_percent", f"case {case} has {found[case]:g} in an earlier row.")
-    return found
+    return _by_case(rows, "fvc_percent", (10, 200))
 
 
 @dataclass(frozen=True)
@@ -157,6 +150,20 @@ class _Rows:
         if not found:
             raise self.problem(row, "level", f"{cells['level'].strip()!r} is no level; write 1 to 5 or L1 to L5.")
         return Level(int(found[1]))
+
+
+def _by_case(rows: _Rows, column: str, limits: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, float]:
+    """A number that belongs to the case, not to its rows; empty cells and an absent column tell nothing."""
+    found: dict[str, float] = {}
+    for row, cells in rows.rows:
+        if not cells.get(column, "").strip():
+            continue
+        case, value = rows.text(row, cells, "case"), _number(rows, row, cells, column)
+        if not limits[0] <= value <= limits[1]:
+            raise rows.problem(row, column, f"a value from {limits[0]:g} to {limits[1]:g} is needed, not {value:g}.")
+        if found.setdefault(case, value) != value:
+            raise rows.problem(row, column, f"case {case} has {found[case]:g} in an earlier row.")
+    return found
 
 
 def _number(rows: _Rows, row: int, cells: dict[str, str], column: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +20,11 @@ from . import levels
 from .goh import STAGES, StageAgreement, stage_agreement
 from .measures import corrected
 from .rows import POOLED, Difference, Row, Settings, agreement_rows, differences, pairs
-from .tables import Key, ScoreTable, Table, align, keys_text
+from .tables import Key, LevelTable, ScoreTable, Table, align, keys_text
 
 FORMAT = 1
+_DELICATE = {"kappa": "kappa", "icc": "ICC", "r": "r"}
+"""Measures that are not defined without variation."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,15 @@ def compare(
     if settings.correction is not None:
         corrected([], settings.correction)  # an unknown name is refused before the work
     _check(reference, raters)
+    remarks = [remark for table in (reference, *raters) for remark in table.remarks]
+    if isinstance(reference, LevelTable):
+        reference, raters, counted = levels.from_bottom(reference, raters)
+        remarks.append(counted)
     between = sorted(pairs(raters), key=lambda pair: pair[0] == "intra")
     todo = [("reference", reference, rater) for rater in raters] + between
     rows: list[Row] = []
     tests: list[Difference] = []
     stages: list[StageAgreement] = []
-    remarks = [remark for table in (reference, *raters) for remark in table.remarks]
     for number, (kind, first, second) in enumerate(todo):
         progress("agreement", number / len(todo), f"{second.title} and {first.title}")
         aligned = align(first, second)
@@ -227,29 +232,34 @@ def _remarks(rows: Sequence[Row], stages: Sequence[StageAgreement], settings: Se
         )
     if any(row.cases < 2 for row in rows if row.level == POOLED):
         found.append("With a single case there is no interval: patients are what is drawn again.")
-    undefined = [
-        f"{name} of {row.column.upper()} {row.level}, {row.title}"
-        for row in rows
-        for name in ("kappa", "icc", "r")
-        if row.n > 1 and math.isnan(row.values.get(name, 0.0))
-    ]
+    undefined = _named(rows, lambda row, name: row.n > 1 and math.isnan(row.values[name]))
     if undefined:
-        found.append(f"Not defined, since a rater's scores do not vary there: {'; '.join(undefined)}.")
-    wavering = [
-        f"{name} of {row.column.upper()} {row.level}, {row.title}"
-        for row in rows
-        for name in ("kappa", "icc", "r")
-        if settings.samples > 1
-        and row.cases > 1
-        and not math.isnan(row.values.get(name, math.nan))
-        and math.isnan(row.intervals[name].low)
-    ]
+        found.append(f"Not defined, since a rater's values do not vary there: {undefined}.")
+    wavering = _named(
+        rows,
+        lambda row, name: (
+            settings.samples > 1
+            and row.cases > 1
+            and math.isfinite(row.values[name])
+            and math.isnan(row.intervals[name].low)
+        ),
+    )
     if wavering:
-        found.append(f"No interval, since too many bootstrap samples leave it undefined: {'; '.join(wavering)}.")
-    short = {case: stage for stage in stages for case in stage.without}
+        found.append(f"No interval, since too many bootstrap samples leave it undefined: {wavering}.")
+    short = sorted({case for stage in stages for case in stage.without})
     if short:
-        found.append(f"Without extent and Goh stage, for lack of one of the five levels: {', '.join(sorted(short))}.")
+        found.append(f"Without extent and Goh stage, for lack of one of the five levels: {', '.join(short)}.")
     return found
+
+
+def _named(rows: Sequence[Row], wanted: Callable[[Row, str], bool]) -> str:
+    """``kappa, ICC of GG L1 (A - truth)`` for the measures of rows that are ``wanted``."""
+    found = []
+    for row in rows:
+        names = [title for name, title in _DELICATE.items() if name in row.values and wanted(row, name)]
+        if names:
+            found.append(f"{', '.join(names)} of {row.column.upper()} {row.level} ({row.title})")
+    return "; ".join(found)
 
 
 def _written(row: Mapping) -> dict:

@@ -7,8 +7,8 @@ listed by :func:`align`, never dropped in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -72,8 +72,14 @@ class ScoreTable(Table):
     columns = tuple(p.value for p in PATTERNS)
 
 
+@dataclass(frozen=True, eq=False)
 class LevelTable(Table):
-    """Level positions, RAS S in millimetres: ``values`` is ``(n, 1)``."""
+    """Level positions, RAS S in millimetres: ``values`` is ``(n, 1)``.
+
+    ``bottoms`` has RAS S of the scan's lowest slice in millimetres by case, where the table tells it.
+    """
+
+    bottoms: Mapping[str, float] = field(default_factory=dict)
 
     columns = ("position_mm",)
 
