@@ -1,16 +1,13 @@
 """Many scans, one after the other: goes on where it stopped, lists what failed, keeps one table of all.
 
-The folder of results holds one folder a case (:mod:`.outputs`), ``scores.csv`` with the scores of all of them,
-``failures.csv`` with every scan that could not be scored and why, and ``batch.json``, from which a batch that was
-stopped knows what is done. All three are written anew after every case, each complete or not at all.
+The folder of results holds one folder a case (:mod:`.outputs`), ``scores.csv`` with the five levels of all of them,
+``cases.csv`` with one row for each, ``failures.csv`` with every scan that could not be scored and why, and
+``batch.json``, from which a batch that was stopped knows what is done. They are written anew after every case, each
+complete or not at all.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,20 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .batch_cases import BatchCase, find_cases, input_state
-from .errors import Cancelled, SettingsError, SScILDError, TableError
-from .files import write_text
-from .findings import SEVERITIES
+from .batch_state import FAILURES, SCORES, BatchState
+from .errors import Cancelled, SettingsError, SScILDError
 from .outputs import check_case_folder, write_case
 from .pipeline import BundleChoice, find_model, score_scan
 from .progress import Progress, silent
-from .results import FORMAT, NOTICE, ModelFacts, ScanResult, plain, read_json, write_csv
+from .results import ModelFacts, ScanResult, plain
 from .scan import load_scan
-from .scores import PATTERNS
 
 if TYPE_CHECKING:
     from .heatmaps.replacement import HeatMapSettings
-
-STATE, SCORES, FAILURES = "batch.json", "scores.csv", "failures.csv"
 
 _STAGE_ENDS = {
     "read": 0.08,
@@ -147,7 +140,7 @@ def score_folder(
         "heat_map_settings": heat_map_settings,
         "every_slice": every_slice,
     }
-    state = _State(out, _settings(options), {case.name for case in cases})
+    state = BatchState(out, _settings(options), {case.name for case in cases})
     todo = _checked(cases, state, overwrite)
     outcomes: list[CaseOutcome] = []
     try:
@@ -167,7 +160,7 @@ def score_folder(
 
 
 def _score_case(
-    case: BatchCase, state: _State, digest: str, options: dict, also: Sequence[Callable], progress: Progress
+    case: BatchCase, state: BatchState, digest: str, options: dict, also: Sequence[Callable], progress: Progress
 ) -> CaseOutcome:
     started = time.perf_counter()
     defect = False
@@ -199,7 +192,7 @@ def _score_case(
     return CaseOutcome(case.name, "failed", message, defect, seconds)
 
 
-def _checked(cases: Sequence[BatchCase], state: _State, overwrite: bool) -> dict[str, str]:
+def _checked(cases: Sequence[BatchCase], state: BatchState, overwrite: bool) -> dict[str, str]:
     """The cases that are to be scored, with the state of their input ("" where it is not to be had).
 
     Raises:
@@ -245,111 +238,6 @@ def _settings(options: Mapping) -> dict:
             "every_slice": options["every_slice"],
         }
     )
-
-
-class _State:
-    """What is known of the cases in a folder of results: ``batch.json`` and the cases' own ``scores.json``."""
-
-    def __init__(self, out: Path, settings: dict, names: set[str]) -> None:
-        self.out = out
-        self._settings = settings
-        self._digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-        former = self._read()
-        self._all_settings: dict[str, dict] = {**former.get("settings", {}), self._digest: settings}
-        self._cases: dict[str, dict] = {}
-        self.results: dict[str, ScanResult] = {}
-        for name, row in former.get("cases", {}).items():
-            if row["state"] == "failed":
-                if name in names:  # else the scan was taken out of the batch, and its failure is of no interest
-                    self._cases[name] = row
-                continue
-            try:
-                self.results[name] = _slim(read_json(out / name / "scores.json"))
-                self._cases[name] = row
-            except TableError:  # somebody took the case's folder away: it is scored again
-                continue
-
-    def _read(self) -> dict:
-        path = self.out / STATE
-        if not path.is_file():
-            return {}
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            if int(data["format"]) > FORMAT:
-                raise SettingsError(f"{path} was written by a newer version of this software; update to go on.")
-            for row in data["cases"].values():
-                if row["state"] not in ("scored", "failed"):
-                    raise ValueError("unknown state")
-            return data
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SettingsError(
-                f"{path} cannot be read ({type(error).__name__}); choose another folder for the results."
-            ) from error
-
-    def is_finished(self, case: BatchCase, digest: str) -> bool:
-        """Whether a case was scored with these settings from this very scan."""
-        row = self._cases.get(case.name, {})
-        return (
-            row.get("state") == "scored"
-            and row.get("settings") == self._digest
-            and row.get("input") == digest
-            and row.get("fvc_percent") == case.fvc_percent
-        )
-
-    def scored(self, case: BatchCase, digest: str, result: ScanResult, seconds: float) -> None:
-        """Notes a scored case and writes the tables."""
-        self.results[case.name] = _slim(result)
-        count = {severity: sum(f.severity == severity for f in result.findings) for severity in SEVERITIES}
-        self._cases[case.name] = {
-            "state": "scored",
-            "settings": self._digest,
-            "input": digest,
-            "fvc_percent": case.fvc_percent,
-            "extent": {p.value: v for p, v in zip(PATTERNS, result.extent, strict=True)},
-            "stage": result.stage.value,
-            "findings": count,
-            "seconds": round(seconds, 1),
-        }
-        self.write()
-
-    def failed(self, name: str, message: str, defect: bool) -> None:
-        """Notes a case that could not be scored and writes the tables."""
-        self.results.pop(name, None)
-        self._cases[name] = {"state": "failed", "message": message, "defect": defect}
-        self.write()
-
-    def other_settings(self) -> tuple[str, ...]:
-        """Scored cases in the tables that were made with other settings than these."""
-        return tuple(
-            n for n, row in self._cases.items() if row["state"] == "scored" and row["settings"] != self._digest
-        )
-
-    def write(self) -> None:
-        """Writes ``scores.csv``, ``failures.csv`` and ``batch.json``.
-
-        Raises:
-            SettingsError: the folder cannot be written.
-        """
-        used = {row["settings"] for row in self._cases.values() if row["state"] == "scored"} | {self._digest}
-        data = {
-            "format": FORMAT,
-            "notice": NOTICE,
-            "settings": {digest: s for digest, s in self._all_settings.items() if digest in used},
-            "cases": self._cases,
-        }
-        write_csv([self.results[n] for n, row in self._cases.items() if row["state"] == "scored"], self.out / SCORES)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("case", "message"))
-        writer.writerows((n, row["message"]) for n, row in self._cases.items() if row["state"] == "failed")
-        write_text(self.out / FAILURES, text.getvalue())
-        # Last: a case counts as finished only when the tables have it.
-        write_text(self.out / STATE, json.dumps(plain(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _slim(result: ScanResult) -> ScanResult:
-    """A result without what takes memory: only what tables need."""
-    return replace(result, scan=None, lungs=None, heat_maps=(), explanations=(), profile=None)
 
 
 class _CaseProgress:

@@ -99,8 +99,11 @@ def test_a_folder_is_scored_and_what_fails_is_listed(scans, options, tmp_path, p
     assert again.seconds["read"] > 0
     first = table(out / "scores.csv")[0]
     assert float(first["tot_raw"]) == alone.scores[0].raw[0]
-    state = json.loads((out / "batch.json").read_text())
-    assert state["cases"]["d"]["extent"]["tot"] == alone.extent[0]
+    cases = {row["case"]: row for row in table(out / "cases.csv")}
+    assert list(cases) == ["b_patient", "c_dicom", "d"]
+    assert [float(cases["d"][name]) for name in ("tot", "gg", "ret")] == list(alone.extent)
+    assert (cases["d"]["stage"], cases["d"]["fvc_percent"]) == (alone.stage.value, "")
+    assert int(cases["d"]["warnings"]) == sum(f.severity == "warning" for f in alone.findings)
     assert (out / "c_dicom" / "report.html").is_file()
     assert not (out / "a_broken").exists()
 
@@ -108,7 +111,7 @@ def test_a_folder_is_scored_and_what_fails_is_listed(scans, options, tmp_path, p
 def test_a_second_run_scores_nothing_twice_and_tries_failures_again(scans, options, tmp_path, phantom):
     out = tmp_path / "out"
     score_folder(scans, out, **options)
-    tables = {name: (out / name).read_bytes() for name in ("scores.csv", "failures.csv", "batch.json")}
+    tables = {name: (out / name).read_bytes() for name in ("scores.csv", "cases.csv", "failures.csv", "batch.json")}
     written = (out / "d" / "scores.json").stat().st_mtime_ns
     again = score_folder(scans, out, **options)
     assert states(again) == {**dict.fromkeys(ALL, "finished"), "a_broken": "failed"}
@@ -205,7 +208,13 @@ def test_a_cancelled_batch_keeps_what_is_finished_and_goes_on(scans, options, tm
         score_folder(scans, out, progress=until_third, **options)
     assert [row["case"] for row in table(out / "scores.csv")] == ["b_patient"] * 5
     assert [row["case"] for row in table(out / "failures.csv")] == ["a_broken"]
-    assert sorted(p.name for p in out.iterdir()) == ["b_patient", "batch.json", "failures.csv", "scores.csv"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "b_patient",
+        "batch.json",
+        "cases.csv",
+        "failures.csv",
+        "scores.csv",
+    ]
     assert states(score_folder(scans, out, **options)) == {**ALL, "b_patient": "finished"}
 
 
@@ -244,7 +253,7 @@ def test_ctrl_c_keeps_everything_finished(phantom, s_net, tmp_path):
     done = {row["case"] for row in rows}
     assert len(rows) == 5 * len(done) > 0
     assert len(done) < 6
-    assert {p.name for p in out.iterdir()} == done | {"batch.json", "failures.csv", "scores.csv"}
+    assert {p.name for p in out.iterdir()} == done | {"batch.json", "cases.csv", "failures.csv", "scores.csv"}
     state = json.loads((out / "batch.json").read_text())
     assert set(state["cases"]) == done
 
@@ -345,10 +354,20 @@ def test_mistakes_are_said_before_the_work(scans, options, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_record_is_not_guessed_at(scans, options, tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"format": 1, "cases": {"../../elsewhere": {"state": "scored", "settings": "a", "input": "b"}}}',
+        '{"format": 1, "cases": {"d": {"state": "dreamt"}}}',
+        '{"format": 1, "cases": {"d": {"state": "failed"}}}',
+    ],
+)
+def test_a_damaged_record_is_not_guessed_at(scans, options, tmp_path, text):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "batch.json").write_text("{")
+    (out / "batch.json").write_text(text)
     with pytest.raises(SettingsError, match=r"batch\.json cannot be read"):
         score_folder(scans, out, **options)
 

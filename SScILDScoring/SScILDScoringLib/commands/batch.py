@@ -17,7 +17,7 @@ _HELP = """Scores a folder of chest CTs, or a list of them, and keeps one table 
 
 CT is a folder in which each image file and each sub-folder with DICOM files is one case; or several files and DICOM
 folders; or a CSV with the column path (and, if wanted, case and fvc_percent). OUT gets a folder for every case, as
-[bold]sscild score[/bold] writes it, and scores.csv, failures.csv and batch.json.
+[bold]sscild score[/bold] writes it, and the tables scores.csv (levels), cases.csv (extent, stage) and failures.csv.
 
 A batch that was stopped goes on where it stopped when it is started again: cases that are finished with the same
 settings are skipped. One that fails does not stop the others. Exit code 0: all scored; 1: some failed.
