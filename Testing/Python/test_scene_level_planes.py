@@ -645,12 +645,87 @@ def test_a_level_deleted_by_the_user_is_noticed(scene):
     planes = LevelPlanes.create(scene, chest(), levelsAt())
     scene.RemoveNode(planes.nodes[2])
     assert not planes.present
+    with pytest.raises(SceneError, match="deleted"):
+        LevelPlanes.fromNodes(planes.nodes, chest())
 
 
-def test_views_fitted_to_the_ct_show_handles_and_labels(desk):
+# ---- in zoomed views ---------------------------------------------------------------------------------------------
+
+
+def gripsSeen(desk) -> list[bool]:
+    """Whether grip and label of each level lie within both pictures."""
+    seen = []
+    for node in desk.planes.nodes:
+        across = [view.pixelOf(node.GetOriginWorld())[0] for view in (desk.coronal, desk.sagittal)]
+        seen.append(all(15 < x < 700 - 35 for x in across))
+    return seen
+
+
+def zoom(view, width: float, centre) -> None:
+    columns, rows, _ = view.node.GetDimensions()
+    view.node.SetFieldOfView(width, width * rows / columns, 1)
+    view.node.JumpSliceByCentering(*centre)
+
+
+def test_views_fitted_to_the_ct_show_grips_and_labels_beside_it(desk):
     fitViews(desk.application.scene, desk.scan)
+    assert all(gripsSeen(desk))
+    for node in desk.planes.nodes:
+        i, j, _ = desk.scan.index_at(node.GetOriginWorld())
+        assert not 0 <= i <= 71
+        assert not 0 <= j <= 71
+
+
+def test_grips_stay_in_sight_when_the_views_are_zoomed_and_the_levels_stay_where_they_are(desk):
+    levels = desk.planes.levels
+    beside = [node.GetOriginWorld() for node in desk.planes.nodes]
+    zoom(desk.coronal, 140, (60, 0, 20))
+    zoom(desk.sagittal, 90, (60, -30, 10))
+    assert all(gripsSeen(desk))
+    assert desk.planes.levels == levels
+    assert not desk.planes.canUndo
+    assert desk.happened == []
     for view in (desk.coronal, desk.sagittal):
-        for node in desk.planes.nodes:
-            x, y = view.pixelOf(node.GetOriginWorld())
-            assert 5 < x < 700 - 25
-            assert 0 < y < 520
+        before = desk.planes.levels[3].mm
+        mouse, start = desk.mice[view], view.pixelOf(desk.node(3).GetOriginWorld())
+        view.render()
+        mouse.drag(start, (10, 30))
+        assert desk.planes.levels[3].mm - before == pytest.approx(30 / desk.pixels(1, view), abs=1)
+        desk.planes.undo()
+    fitViews(desk.application.scene, desk.scan)
+    for node, origin in zip(desk.planes.nodes, beside, strict=True):
+        assert node.GetOriginWorld() == pytest.approx(origin, abs=1e-6)
+
+
+def test_lines_reach_over_the_whole_ct_also_from_a_grip_inside_it(desk):
+    zoom(desk.coronal, 140, (60, 0, 20))
+    fitted = desk.application.sliceView("Other", "Coronal", (400, 400))
+    fitted.show(desk.volume)
+    for node in desk.planes.nodes:
+        node.GetDisplayNode().AddViewNodeID(fitted.node.GetID())
+    picture = fitted.render().astype(int)
+    left, right = (fitted.pixelOf(desk.scan.ras_at((i, 36, 30)))[0] for i in (0, 71))
+    for level, mm in zip(Level, CHEST_MM, strict=True):
+        row = 399 - round(fitted.pixelOf((0, 0, mm))[1])
+        line = picture[row - 2 : row + 3, round(left) : round(right)]
+        near = (np.abs(line - 255 * np.array(LEVEL_COLOURS[level])).max(axis=2) < 30).any(axis=0)
+        assert near.mean() > 0.9  # labels and arrows cover a little
+
+
+def test_grips_find_views_that_come_later_than_the_planes(application):
+    scan = chest()
+    planes = LevelPlanes.create(application.scene, scan, levelsAt())
+    view = application.sliceView(CORONAL_VIEW, "Coronal", (700, 500))
+    view.show(volumeFromScan(scan, "CT"))
+    zoom(view, 120, (0, 0, 0))
+    assert all(15 < view.pixelOf(node.GetOriginWorld())[0] < 665 for node in planes.nodes)
+    assert planes.levels == levelsAt()
+
+
+def test_scrolling_through_slices_changes_no_plane(desk):
+    changes = []
+    for node in desk.planes.nodes:
+        node.AddObserver("ModifiedEvent", lambda caller, event: changes.append(event))
+    desk.coronal.logic.SetSliceOffset(25)
+    desk.sagittal.logic.SetSliceOffset(-40)
+    assert changes == []

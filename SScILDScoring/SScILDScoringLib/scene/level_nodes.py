@@ -1,9 +1,8 @@
 """One level as a markups plane node: where it is, where it came from, and reading both back.
 
 The plane lies in the axial slices of the scan, horizontal in a straight one. Its origin, where label and handle are
-drawn, lies beside the CT, so that neither covers the lungs: at the patient's right front for odd levels, at the left
-back for even ones, which keeps close neighbours apart. Source, spread and following are attributes of the node, which
-a saved scene keeps.
+drawn, is the level's grip (see :mod:`.level_grips`): anywhere in the slice. Source, spread and following are attributes
+of the node, which a saved scene keeps.
 """
 
 from __future__ import annotations
@@ -14,10 +13,8 @@ from ..levels import SOURCES, Level, LevelPosition, Levels
 from ..scan import CTScan
 from .errors import SceneError
 from .level_display import styleLevel
+from .level_grips import lineEnds
 from .views import sliceAxes
-
-BESIDE = 0.05
-"""How far beside the CT the origin lies, as a share of the CT's width and depth."""
 
 LEVEL_ATTRIBUTE = "SScILD.level"
 _MM, _SOURCE, _SPREAD, _FOLLOWS = "SScILD.mm", "SScILD.source", "SScILD.spreadMm", "SScILD.follows"
@@ -26,58 +23,41 @@ _ROUNDED_MM = 1e-3
 """A plane this close to the written position is at it: matrices and files round."""
 
 
-def createLevelNode(scene, scan: CTScan, position: LevelPosition, viewNodeIDs: list[str]):
-    """A new plane node of a level, drawn as a line in the given views."""
+def createLevelNode(scene, scan: CTScan, position: LevelPosition, grip: np.ndarray, viewNodeIDs: list[str]):
+    """A new plane node of a level, drawn as a line in the given views; ``grip`` as in :func:`placeLevel`."""
     level = position.level
     node = scene.CreateNodeByClass("vtkMRMLMarkupsPlaneNode")
     node.SetName(f"L{level:d} {level.title}")
     node.SetAttribute(LEVEL_ATTRIBUTE, f"{level:d}")
     made = scene.AddNode(node)
     node.UnRegister(None)
-    placeLevel(made, scan, position)
     made.SetSizeMode(made.SizeModeAbsolute)
-    made.SetPlaneBounds(*_bounds(scan, level))
+    placeLevel(made, scan, position, grip)
     made.SetFixedNumberOfControlPoints(True)  # the Delete key must not take a level away
     styleLevel(made, level, viewNodeIDs)
     return made
 
 
-def _placeOnSlices(node, scan: CTScan, mm: float) -> None:
-    """Puts a plane node into the slices of the scan at RAS S = ``mm``."""
-    origin = _originAt(scan, levelOf(node), mm)
+def _placeOnSlices(node, scan: CTScan, mm: float, grip: np.ndarray) -> None:
+    """Puts a plane node into the slices of the scan at RAS S = ``mm``, as wide as all lines are."""
+    origin = scan.ras_at((*grip, scan.slice_position(mm)))
     axes = _planeAxes(scan)
-    if node.GetNumberOfControlPoints() and np.allclose(node.GetOriginWorld(), origin, atol=1e-9):
-        now = np.zeros((3, 3))
-        node.GetAxesWorld(*now)
-        if np.allclose(now.T, axes, atol=1e-9):
-            return
     wasModifying = node.StartModify()
-    node.SetOriginWorld(*origin)
-    node.SetAxesWorld(*axes.T)
+    if not node.GetNumberOfControlPoints() or not np.allclose(node.GetOriginWorld(), origin, rtol=0, atol=1e-9):
+        node.SetOriginWorld(*origin)
+    now = np.zeros((3, 3))
+    node.GetAxesWorld(*now)
+    if not np.allclose(now.T, axes, rtol=0, atol=1e-9):
+        node.SetAxesWorld(*axes.T)
+    sides = (lineEnds(scan) - grip) @ (scan.ras_from_index[:3, :2].T @ axes[:, :2])
+    (x0, y0), (x1, y1) = sides.min(axis=0), sides.max(axis=0)
+    node.SetPlaneBounds(x0, x1, y0, y1)
     node.EndModify(wasModifying)
 
 
 def _planeAxes(scan: CTScan) -> np.ndarray:
     """As :func:`~.views.sliceAxes` with the second axis to the back: a plane node's axes must be right-handed."""
     return sliceAxes(scan) * (1, -1, 1)
-
-
-def _corner(scan: CTScan, left: bool) -> np.ndarray:
-    """Canonical index (i, j) of a corner beside the CT: at the patient's left back, or right front."""
-    size = np.array(scan.shape[:0:-1], float)
-    return size - 0.5 + BESIDE * size if left else -0.5 - BESIDE * size
-
-
-def _originAt(scan: CTScan, level: Level, mm: float) -> np.ndarray:
-    return scan.ras_at((*_corner(scan, level % 2 == 0), scan.slice_position(mm)))
-
-
-def _bounds(scan: CTScan, level: Level) -> tuple[float, float, float, float]:
-    """How far the plane reaches from its origin along its own axes: as far as the opposite corner."""
-    here, there = _corner(scan, level % 2 == 0), _corner(scan, level % 2 == 1)
-    step = scan.ras_from_index[:3, :2] @ (there - here)
-    x, y = step @ _planeAxes(scan)[:, :2]
-    return min(x, 0.0), max(x, 0.0), min(y, 0.0), max(y, 0.0)
 
 
 def mmOf(node, scan: CTScan) -> float:
@@ -87,9 +67,13 @@ def mmOf(node, scan: CTScan) -> float:
     return scan.mm_of_slice(float((np.array(node.GetOriginWorld()) - start) @ normal / (step @ normal)))
 
 
-def placeLevel(node, scan: CTScan, position: LevelPosition) -> None:
-    """Puts a plane node where a level is and writes source and spread into its attributes."""
-    _placeOnSlices(node, scan, position.mm)
+def placeLevel(node, scan: CTScan, position: LevelPosition, grip: np.ndarray) -> None:
+    """Puts a plane node where a level is and writes source and spread into its attributes.
+
+    Args:
+        grip: canonical index (i, j) of the node's origin within its slice.
+    """
+    _placeOnSlices(node, scan, position.mm, grip)
     node.SetAttribute(_MM, repr(float(position.mm)))
     node.SetAttribute(_SOURCE, position.source)
     node.SetAttribute(_SPREAD, None if position.spread_mm is None else repr(float(position.spread_mm)))

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from math import isfinite
 from weakref import WeakValueDictionary, finalize, ref
 
+import numpy as np
 import slicer
 
 from ..levels import Level, LevelError, Levels
 from ..scan import CTScan
 from .errors import SceneError
+from .level_grips import Grips, ViewWatch, gripsBeside, gripsInSight
 from .level_history import LevelHistory
 from .level_nodes import createLevelNode, levelOf, mmOf, placeLevel, readLevels, writeFollowing
 from .views import COMPARED_VIEWS, viewNodeID
@@ -57,7 +59,11 @@ class LevelPlanes:
         self._drag: _Drag | None = None
         self._placing = False
         self._levels = readLevels(self.nodes, scan)  # the last state that was in order
+        self._grips: Grips = gripsBeside(scan)
         self._stopWatching = self._watch()
+        shown = self.nodes[0].GetDisplayNode().GetViewNodeIDs() if self.nodes[0].GetDisplayNode() is not None else ()
+        self._views = ViewWatch(self.nodes[0].GetScene(), shown, self._onViewChanged)
+        self._onViewChanged()
 
     @classmethod
     def create(cls, scene, scan: CTScan, levels: Levels, viewNodeIDs: Sequence[str] | None = None) -> LevelPlanes:
@@ -71,7 +77,8 @@ class LevelPlanes:
         """
         levels.slice_indices(scan)
         shown = [viewNodeID(name) for name in COMPARED_VIEWS] if viewNodeIDs is None else list(viewNodeIDs)
-        nodes = [createLevelNode(scene, scan, position, shown) for position in levels]
+        grips = gripsBeside(scan)
+        nodes = [createLevelNode(scene, scan, position, grips[position.level], shown) for position in levels]
         writeFollowing(nodes[Level.L4 - 1], levels.l4_follows)
         return cls._of(nodes, scan)
 
@@ -80,12 +87,14 @@ class LevelPlanes:
         """The planes of nodes that exist, for instance of a loaded scene; in any order.
 
         Raises:
-            SceneError: not five levels.
+            SceneError: not five levels, or no longer in the scene.
             LevelError: the planes are not in order.
         """
         ordered = sorted(nodes, key=levelOf)
         if [levelOf(node) for node in ordered] != list(Level):
             raise SceneError("A level line is missing or there twice; find the levels again.")
+        if any(node.GetScene() is None for node in ordered):
+            raise SceneError("A level line was deleted; find the levels again.")
         return cls._of(ordered, scan)
 
     @classmethod
@@ -207,7 +216,7 @@ class LevelPlanes:
         self._placing = True
         try:
             for node, position in zip(self.nodes, levels, strict=True):
-                placeLevel(node, self.scan, position)
+                placeLevel(node, self.scan, position, self._grips[position.level])
             writeFollowing(self.nodes[Level.L4 - 1], levels.l4_follows)
         finally:
             self._placing = False
@@ -283,6 +292,7 @@ class LevelPlanes:
         """Takes the nodes out of the scene and forgets all listeners."""
         self.stopObserving()
         self._stopWatching()
+        self._views.stop()
         for node in self.nodes:
             for part in (node.GetDisplayNode(), node.GetStorageNode(), node):
                 if part is not None and part.GetScene() is not None:
@@ -347,6 +357,15 @@ class LevelPlanes:
         if after.mm != before.mm:
             self._history.record(before)
             self._tellMoved(level, after)
+
+    def _onViewChanged(self) -> None:
+        """Keeps the grips in sight when a view is zoomed or shifted; the levels stay where they are."""
+        if self._drag is not None or not self.present:
+            return
+        grips = gripsInSight(self.scan, self._views.nodes)
+        if any(not np.allclose(grips[level], self._grips[level], rtol=0, atol=1e-6) for level in Level):
+            self._grips = grips
+            self._place(self._known())
 
     def _node(self, level: Level):
         return self.nodes[level - 1]
