@@ -23,7 +23,7 @@ from SScILDScoringLib.scene.errors import SceneError  # noqa: E402
 from SScILDScoringLib.scene.overlays import (  # noqa: E402
     addLegend,
     createOverlay,
-    keepWindow,
+    mouseAdjustsCtOnly,
     readOverlay,
     setWindow,
     showOverlay,
@@ -288,17 +288,33 @@ def test_without_a_view_nothing_is_shown_and_nothing_fails(scene):
     assert not showOverlay(scene, VIEW, None)
 
 
-def test_the_mouse_mode_that_changes_grey_values_cannot_move_zero(scene):
+@pytest.fixture
+def window_mode(application):
+    """Slicer's mouse mode for grey values, in views that are made from now on."""
+    manager = "vtkMRMLScalarBarDisplayableManager"
+    application.factory.RegisterDisplayableManager(manager)
+    interaction = application.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    interaction.SetCurrentInteractionMode(interaction.AdjustWindowLevel)
+    yield
+    application.factory.UnRegisterDisplayableManager(manager)
+
+
+def test_the_mouse_mode_for_grey_values_changes_the_ct_below_an_overlay_and_not_its_colours(application, window_mode):
+    from minimal_application import Mouse
+
     scan = scan_of("straight")
-    node = createOverlay(scene, scan, 1, np.zeros(scan.shape[1:]), "overlay")
-    stop = keepWindow(node)
-    node.GetDisplayNode().SetWindowLevel(3.0, 1.2)  # as a drag over the view does
-    assert (node.GetDisplayNode().GetWindowLevelMin(), node.GetDisplayNode().GetWindowLevelMax()) == (-4.0, 4.0)
-    setWindow(node, 2.0)
-    assert node.GetDisplayNode().GetWindowLevelMax() == 2.0
-    stop()
-    node.GetDisplayNode().SetWindowLevel(3.0, 1.2)
-    assert node.GetDisplayNode().GetWindowLevelMax() == pytest.approx(2.7)
+    volumeNode = volumeFromScan(scan, "CT")
+    view = level_view(application, scan, 5, volumeNode)
+    node = createOverlay(application.scene, scan, 5, asymmetric_values(scan), "overlay")
+    showOverlay(application.scene, VIEW, node)
+    view.render()
+    mouse = Mouse(view)
+    mouseAdjustsCtOnly(mouse.style)
+    before = [n.GetDisplayNode().GetWindowLevelMax() for n in (volumeNode, node)]
+    mouse.drag((160, 140), (40, 25))
+    after = [n.GetDisplayNode().GetWindowLevelMax() for n in (volumeNode, node)]
+    assert after[0] != before[0]
+    assert after[1] == before[1] == 4.0
 
 
 # ---- colours -------------------------------------------------------------------------------------------------------

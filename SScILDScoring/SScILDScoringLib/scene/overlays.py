@@ -6,7 +6,7 @@ Values are percentage points: below zero where the network found disease, zero w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import slicer
@@ -120,7 +120,11 @@ def setWindow(node, points: float) -> None:
     if not math.isfinite(points) or points <= 0:
         raise SceneError(f"The window of a heat map is a positive number of percentage points, not {points}.")
     node.SetAttribute(WINDOW_ATTRIBUTE, repr(float(points)))
-    restoreWindow(node)
+    display = node.GetDisplayNode()
+    modifying = display.StartModify()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(-points, points)
+    display.EndModify(modifying)
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
     if legend is not None:
         _sizeLegend(node, legend)
@@ -131,28 +135,15 @@ def windowOf(node) -> float:
     return float(node.GetAttribute(WINDOW_ATTRIBUTE) or DEFAULT_WINDOW)
 
 
-def restoreWindow(node) -> None:
-    """Gives an overlay the window that :func:`setWindow` chose, whatever has changed it since."""
-    display = node.GetDisplayNode()
-    points = windowOf(node)
-    if display.GetAutoWindowLevel() or (display.GetWindowLevelMin(), display.GetWindowLevelMax()) != (-points, points):
-        modifying = display.StartModify()
-        display.AutoWindowLevelOff()
-        display.SetWindowLevelMinMax(-points, points)
-        display.EndModify(modifying)
+def mouseAdjustsCtOnly(interactorStyle) -> None:
+    """Lets Slicer's window/level mouse mode change the CT's grey values below an overlay, never the overlay's colours.
 
+    By itself the mode takes the volume in front, which moves the transparent colours away from zero.
 
-def keepWindow(node) -> Callable[[], None]:
-    """Keeps an overlay's window symmetric while the user changes the CT's grey values with the mouse.
-
-    Slicer's window/level mouse mode takes the volume in front, which would move the transparent colour away from zero.
-
-    Returns:
-        A function that ends it.
+    Args:
+        interactorStyle: of the slice view; in Slicer ``sliceWidget.sliceView().sliceViewInteractorStyle()``.
     """
-    display = node.GetDisplayNode()
-    tag = display.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *unused: restoreWindow(node))
-    return lambda: display.RemoveObserver(tag)
+    interactorStyle.SetActionEnabled(interactorStyle.AdjustWindowLevelForeground, False)
 
 
 def showOverlay(scene, viewName: str, node, opacity: float = 1.0) -> bool:
