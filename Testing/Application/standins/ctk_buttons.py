@@ -198,7 +198,7 @@ class ctkColorPickerButton(QPushButton):
         self._colour = QColor(0, 0, 0)
 
     def _writeColour(self, colour):
-        colour = QColor(colour)
+        colour = QColor.fromRgba(colour.rgba())  # PySide6 does not copy a QColor of a Python subclass
         if colour != self._colour:
             self._colour = colour
             self.setText(colour.name())

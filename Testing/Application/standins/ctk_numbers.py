@@ -21,6 +21,11 @@ class ctkDoubleSpinBox(QDoubleSpinBox):
     standsForCpp = True
 
 
+def _write(name):
+    setter = "set" + name[0].upper() + name[1:]
+    return lambda self, value: getattr(self._box, setter)(value)
+
+
 class _ValueRow(QWidget):
     """A slider with or without a spin box; the value lives in the spin box."""
 
@@ -39,6 +44,7 @@ class _ValueRow(QWidget):
         row.addWidget(self._bar, 1)
         row.addWidget(self._box)
         self._box.setVisible(self.hasBox)
+        self._box.setDecimals(2 if self.hasBox else 10)
         self._tracks = True
         self._lastTold = 0.0
         self._box.valueChanged.connect(self._boxChanged)
@@ -81,11 +87,7 @@ class _ValueRow(QWidget):
     minimum = Property(float, lambda self: self._box.minimum, lambda self, v: self._box.setMinimum(_finite(v)))
     maximum = Property(float, lambda self: self._box.maximum, lambda self, v: self._box.setMaximum(_finite(v)))
     singleStep = Property(float, lambda self: self._box.singleStep, _write("singleStep"))
-    decimals = Property(int, lambda self: self._box.decimals, _write("decimals"))
-    prefix = Property(str, lambda self: self._box.prefix, _write("prefix"))
-    suffix = Property(str, lambda self: self._box.suffix, _write("suffix"))
     tracking = Property(bool, lambda self: self._tracks, _writeTracking)
-    spinBoxVisible = Property(bool, lambda self: not self._box.isHidden(), lambda self, on: self._box.setVisible(on))
     pageStep = Property(float, lambda self: 10.0, lambda self, value: None)
     tickInterval = Property(float, lambda self: 0.0, lambda self, value: None)
     synchronizeSiblings = Property(int, lambda self: 0, lambda self, value: None)
@@ -93,6 +95,11 @@ class _ValueRow(QWidget):
 
 class ctkSliderWidget(_ValueRow):
     """Slider and spin box in one row. ``valueChanged`` follows a drag, unless ``tracking`` is off."""
+
+    decimals = Property(int, lambda self: self._box.decimals, _write("decimals"))
+    prefix = Property(str, lambda self: self._box.prefix, _write("prefix"))
+    suffix = Property(str, lambda self: self._box.suffix, _write("suffix"))
+    spinBoxVisible = Property(bool, lambda self: not self._box.isHidden(), lambda self, on: self._box.setVisible(on))
 
 
 class ctkDoubleSlider(_ValueRow):

@@ -113,6 +113,14 @@ def _findChildren(original):
     return findChildren
 
 
+def _colourName(original):
+    @functools.wraps(original)
+    def name(self, form=QtGui.QColor.HexRgb):
+        return original(self, QtGui.QColor.NameFormat(form))  # PythonQt takes numbers for enumerations
+
+    return name
+
+
 def _className(self) -> str:
     """The C++ class name, for example "QPushButton"."""
     return self.metaObject().className()
@@ -147,6 +155,7 @@ def teachHabits() -> QtWidgets.QApplication:
     QtCore.QObject.findChildren = _findChildren(QtCore.QObject.findChildren)
     QtCore.QObject.className = _className
     QtCore.QObject.__getattribute__ = _attributeOfQObject
+    QtGui.QColor.name = _colourName(QtGui.QColor.name)
     for qtClass in (QtWidgets.QDialog, QtWidgets.QMenu, QtCore.QEventLoop):
         qtClass.exec_ = qtClass.exec
     return application

@@ -104,11 +104,11 @@ class EnumStore(Store):
     def __init__(self, kind):
         if not len(kind):
             raise ValueError("an enumeration without members cannot be a parameter")
-        self.kind, self.fits, self.accepts = kind, (kind,), (NotNone(), IsInstance(kind))
+        self.kind, self.fits, self.accepts = kind, (kind,), (IsInstance(kind),)
         self.initial = next(iter(kind))
 
     def toText(self, value):
-        """The member's name."""
+        """The member's name; AttributeError for None."""
         return value.name
 
     def fromText(self, text):
@@ -232,6 +232,11 @@ class ObservedList(_Observed, collections.abc.MutableSequence):
     def insert(self, index, value):
         """As list.insert."""
         self._held.insert(index, value)
+        self._save()
+
+    def sort(self, **how):
+        """As list.sort."""
+        self._held.sort(**how)
         self._save()
 
 
