@@ -23,6 +23,7 @@ from .scores import LungProfile, SliceScores, goh_stage
 if TYPE_CHECKING:
     from .anatomy import Landmarks
     from .explanations import ExplanationMaps
+    from .heatmaps import HeatMaps
     from .lungs import LungMask
     from .slice_network import SliceNetwork
 
@@ -271,6 +272,23 @@ class ScoringSession:
             scan=scan,
             lungs=self.lungs,
         )
+
+    def heat_maps(self, k: int, settings: HeatMapSettings | None = None, progress: Progress = silent) -> HeatMaps:
+        """The heat maps of one axial slice, so that a level can be shown while the next is computed; kept for later.
+
+        Args:
+            k: canonical slice index. settings: patch, step, edge and replacement; the S-Net bundle's when None.
+            progress: stage ``heat_maps``; may cancel.
+
+        Raises:
+            ScanError: the scan has no such slice, or no lung is found.
+            ModelError: there is no S-Net.
+            Cancelled: by ``progress``.
+        """
+        self.scan.axial_slice(k)
+        settings = settings or HeatMapSettings.of_bundle(self.network.bundle)
+        self._render_heat_maps([k], settings, progress)
+        return self._heat_maps.get((k, settings))
 
     def has_heat_maps(self, k: int, settings: HeatMapSettings | None = None) -> bool:
         """Whether the heat maps of axial slice ``k`` (canonical) are there already."""

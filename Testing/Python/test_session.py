@@ -156,6 +156,18 @@ def test_only_missing_heat_maps_are_computed(session):
     assert session.score(levels, heat_map_settings=COARSE).heat_maps == first.heat_maps
 
 
+def test_the_heat_maps_of_one_level_can_be_had_before_those_of_the_others(session):
+    levels = session.find_levels().levels
+    k = levels.slice_indices(session.scan)[2]
+    finer = HeatMapSettings(patch=24, step=12)
+    alone = session.heat_maps(k, finer)
+    assert alone.settings == finer
+    assert session.score(levels, heat_map_settings=finer).heat_maps == (), "four are missing"
+    assert session.score(levels, heat_maps=True, heat_map_settings=finer).heat_maps[2] is alone
+    with pytest.raises(ScanError, match="no slice"):
+        session.heat_maps(10_000)
+
+
 def test_heat_maps_of_other_settings_are_others(session):
     levels = session.find_levels().levels
     session.score(levels, heat_maps=True, heat_map_settings=COARSE)

@@ -169,6 +169,16 @@ def test_a_worker_gives_what_a_session_gives(warm, here, scan):
     assert result.lungs.method == "3d"
 
 
+def test_the_heat_maps_of_one_level_come_before_those_of_the_others(warm, here):
+    levels = answer(warm, warm.find_levels()).levels
+    k = levels.slice_indices(here.scan)[1]
+    maps, wanted = answer(warm, warm.heat_maps(k, COARSE)), here.heat_maps(k, COARSE)
+    assert np.allclose(maps.maps, wanted.maps, atol=1e-3)
+    assert (maps.covered == wanted.covered).all()
+    assert maps.settings == COARSE
+    assert np.allclose(maps.baseline.raw, wanted.baseline.raw, atol=1e-3)
+
+
 def test_loading_tells_the_device_and_the_models(warm, scan, bundles):
     number = warm.load(scan, device="cpu", **bundles)
     told = answer(warm, number)

@@ -248,6 +248,15 @@ class ScoredCase:
         self._result = None
         self._result = text, self._restored(result)
 
+    def showHeatMaps(self, level: Level, k: int, maps) -> None:
+        """Shows the heat maps of one level while those of the others are still being computed.
+
+        Args:
+            level: which. k: canonical index of the slice they belong to.
+            maps: :class:`~SScILDScoringLib.heatmaps.HeatMaps`.
+        """
+        self._own(*self.heatMapNodes.put(self.scan, level, k, maps))
+
     def afterLoading(self) -> None:
         """Brings the table up to date with the volume as it was loaded; for every case of a loaded scene."""
         if self.volumeNode is not None and self.result is not None:

@@ -41,28 +41,38 @@ class HeatMapNodes:
         Returns:
             The overlay nodes that are there now.
         """
-        scene = self._case.GetScene()
         for level in Level:
             k = result.slice_indices[level - 1]
-            maps = result.heat_maps[level - 1] if result.heat_maps else None
+            if result.heat_maps:
+                self.put(scan, level, k, result.heat_maps[level - 1])
+                continue
             for pattern in PATTERNS:
                 node = self.node(pattern, level)
-                if maps is None:
-                    if node is not None and int(node.GetAttribute(_SLICE)) != k:
-                        removeNode(node)
-                    continue
-                values = maps.of(pattern)
-                if node is None:
-                    name = f"L{level:d} {pattern.value.upper()} heat map"
-                    node = createOverlay(scene, scan, k, values, name)
-                    self._case.SetNodeReferenceID(_role(pattern, level), node.GetID())
-                    title = f"{pattern.value.upper()} change (points)"
-                    addLegend(node, [viewNodeID(LEVEL_VIEWS[level - 1])], title)
-                else:
-                    updateOverlay(node, scan, k, values)
-                node.SetAttribute(_SLICE, str(k))
-                node.SetAttribute(_FACTS, json.dumps(_facts(maps)))
+                if node is not None and int(node.GetAttribute(_SLICE)) != k:
+                    removeNode(node)
         return [n for n in (self.node(p, level) for p in PATTERNS for level in Level) if n is not None]
+
+    def put(self, scan, level: Level, k: int, maps) -> list:
+        """Makes the overlays of one level those of ``maps``, which belong to axial slice ``k`` (canonical).
+
+        Returns:
+            The level's overlay nodes.
+        """
+        nodes = []
+        for pattern in PATTERNS:
+            node, values = self.node(pattern, level), maps.of(pattern)
+            if node is None:
+                name = f"L{level:d} {pattern.value.upper()} heat map"
+                node = createOverlay(self._case.GetScene(), scan, k, values, name)
+                self._case.SetNodeReferenceID(_role(pattern, level), node.GetID())
+                title = f"{pattern.value.upper()} change (points)"
+                addLegend(node, [viewNodeID(LEVEL_VIEWS[level - 1])], title)
+            else:
+                updateOverlay(node, scan, k, values)
+            node.SetAttribute(_SLICE, str(k))
+            node.SetAttribute(_FACTS, json.dumps(_facts(maps)))
+            nodes.append(node)
+        return nodes
 
     def show(self, pattern: Pattern | None, opacity: float = 0.6, window: float = 4.0) -> None:
         """Shows one pattern's maps over the level views, or none."""

@@ -20,7 +20,16 @@ from ..session import ScoringSession
 from ..slice_network import SliceNetwork
 from .arrays import file_name, read_array, write_array
 from .protocol import ProtocolError, WorkerError
-from .values import found_from, levels_from, plain_found, plain_result, result_arrays, scan_from
+from .values import (
+    found_from,
+    heat_map_arrays,
+    levels_from,
+    plain_found,
+    plain_heat_maps,
+    plain_result,
+    result_arrays,
+    scan_from,
+)
 
 KEPT_FILES = 150
 """Files of slices that are kept: the client has opened older ones long ago, and a disk is not endless."""
@@ -71,6 +80,7 @@ class Operations:
             "lungs": self._lungs,
             "find_levels": self._find_levels,
             "score": self._score,
+            "heat_maps": self._heat_maps,
         }.get(op)
         if operation is None:
             raise ProtocolError(f"there is no operation {op!r}")
@@ -160,6 +170,17 @@ class Operations:
         files = {"lungs": self._lungs_file(), **self._slice_files(result)}
         return Reply({**plain_result(result), "lungs": result.lungs.method}, files, self._keep())
 
+    def _heat_maps(
+        self, progress: Progress, arrays: Mapping[str, str], *, slice_index: int, settings: dict | None = None
+    ) -> Reply:
+        chosen = HeatMapSettings(**settings) if settings is not None else None
+        maps = self._open.heat_maps(slice_index, chosen, progress)
+        files = {
+            name: self._slice_file(f"{name}-{slice_index}-{self._number_of(maps.settings)}", array)
+            for name, array in heat_map_arrays(maps).items()
+        }
+        return Reply(plain_heat_maps(maps), files, self._keep())
+
     # ---- state -----------------------------------------------------------------------------------------------------
 
     @property
@@ -203,18 +224,22 @@ class Operations:
                 label = (
                     f"{name}-{k}" if name == "own" else f"{name}-{k}-{self._number_of(result.heat_maps[i].settings)}"
                 )
-                file = file_name(self._generation, label)
-                if file not in self._written:
-                    write_array(self._folder, file, array)
-                self._written[file] = None
-                self._written.move_to_end(file)
-                files[f"{name}-{i}"] = file
+                files[f"{name}-{i}"] = self._slice_file(label, array)
         lungs = file_name(self._generation, "lungs")
         for file in [f for f in self._written if f != lungs][:-KEPT_FILES]:
             del self._written[file]
             with suppress(OSError):
                 (self._folder / file).unlink()
         return files
+
+    def _slice_file(self, label: str, array: np.ndarray) -> str:
+        """The file of a slice's array, written unless it is there; the latest ones are kept longest."""
+        file = file_name(self._generation, label)
+        if file not in self._written:
+            write_array(self._folder, file, array)
+        self._written[file] = None
+        self._written.move_to_end(file)
+        return file
 
     def _number_of(self, settings: HeatMapSettings) -> int:
         """A short name for heat-map settings, the same for the same settings."""

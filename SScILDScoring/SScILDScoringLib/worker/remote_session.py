@@ -13,6 +13,7 @@ from .client import WorkerClient
 from .protocol import Event
 
 if TYPE_CHECKING:
+    from ..heatmaps import HeatMaps
     from ..heatmaps.replacement import HeatMapSettings
     from ..lungs import LungMask
     from ..results import ScanResult
@@ -119,6 +120,11 @@ class RemoteSession:
         }
         return self._noted(self.client.request("score", params), "score")
 
+    def heat_maps(self, slice_index: int, settings: HeatMapSettings | None = None) -> int:
+        """Computes the heat maps of one slice (canonical index), kept for :meth:`score`. Its value: HeatMaps."""
+        params = {"slice_index": int(slice_index), "settings": settings.to_dict() if settings is not None else None}
+        return self._noted(self.client.request("heat_maps", params), "heat_maps")
+
     def close(self) -> int:
         """Closes the scan; the worker stays warm. Its value: None."""
         self.scan = self._lungs = None
@@ -126,7 +132,7 @@ class RemoteSession:
 
     # ---- answers ---------------------------------------------------------------------------------------------------
 
-    def value_of(self, event: Event) -> dict | LungMask | FoundLevels | ScanResult | None:
+    def value_of(self, event: Event) -> dict | LungMask | FoundLevels | HeatMaps | ScanResult | None:
         """What a ``result`` event of this session brought, with scan and arrays attached. To be called once for each.
 
         Raises:
@@ -142,6 +148,10 @@ class RemoteSession:
             from .values import found_from
 
             return found_from(event.value)
+        if op == "heat_maps":
+            from .values import heat_maps_from
+
+            return heat_maps_from(event.value, event.arrays["heat"], event.arrays["cover"])
         if op == "score":
             from .values import result_from
 

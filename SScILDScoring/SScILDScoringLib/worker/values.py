@@ -84,27 +84,48 @@ def plain_result(result: ScanResult) -> dict:
     profile = None
     if result.profile is not None:
         profile = {**vars(result.profile), "scores": [s.raw for s in result.profile.scores]}
-    maps = [
-        {
-            "baseline": m.baseline.raw,
-            "settings": m.settings.to_dict(),
-            "engine": m.engine,
-            "network_runs": m.network_runs,
-            "seconds": m.seconds,
-        }
-        for m in result.heat_maps
-    ]
+    maps = [plain_heat_maps(m) for m in result.heat_maps]
     exact = {"levels": plain_levels(result.levels), "profile": profile, "thresholds": result.thresholds}
-    return {"result": result.to_dict(), "exact": plain(exact), "heat_maps": plain(maps)}
+    return {"result": result.to_dict(), "exact": plain(exact), "heat_maps": maps}
+
+
+def plain_heat_maps(maps: HeatMaps) -> dict:
+    """What heat maps are besides their arrays, as plain values."""
+    return plain(
+        {
+            "baseline": maps.baseline.raw,
+            "settings": maps.settings.to_dict(),
+            "engine": maps.engine,
+            "network_runs": maps.network_runs,
+            "seconds": maps.seconds,
+        }
+    )
+
+
+def heat_map_arrays(maps: HeatMaps) -> dict[str, np.ndarray]:
+    """The arrays of heat maps: ``heat`` and ``cover``."""
+    return {"heat": maps.maps, "cover": np.stack([maps.covered, maps.lung])}
+
+
+def heat_maps_from(facts: Mapping, heat: np.ndarray, cover: np.ndarray) -> HeatMaps:
+    """The heat maps of :func:`plain_heat_maps` and :func:`heat_map_arrays`."""
+    return HeatMaps(
+        heat,
+        cover[0],
+        cover[1],
+        SliceScores(tuple(facts["baseline"])),
+        HeatMapSettings(**facts["settings"]),
+        facts["engine"],
+        facts["network_runs"],
+        facts["seconds"],
+    )
 
 
 def result_arrays(result: ScanResult, i: int) -> dict[str, np.ndarray]:
     """The arrays of level number ``i`` (0 for L1): ``heat``, ``cover`` and ``own``, as far as there are any."""
     arrays = {}
     if result.heat_maps:
-        maps = result.heat_maps[i]
-        arrays["heat"] = maps.maps
-        arrays["cover"] = np.stack([maps.covered, maps.lung])
+        arrays |= heat_map_arrays(result.heat_maps[i])
     if result.explanations:
         own = result.explanations[i]
         arrays["own"] = np.concatenate([own.lung[None], own.patterns])
@@ -122,21 +143,9 @@ def result_from(values: Mapping, arrays: Mapping[str, np.ndarray]) -> ScanResult
         TableError: not such values.
     """
     exact = values["exact"]
-    heat_maps = []
-    for i, facts in enumerate(values["heat_maps"]):
-        covered, lung = arrays[f"cover-{i}"]
-        heat_maps.append(
-            HeatMaps(
-                arrays[f"heat-{i}"],
-                covered,
-                lung,
-                SliceScores(tuple(facts["baseline"])),
-                HeatMapSettings(**facts["settings"]),
-                facts["engine"],
-                facts["network_runs"],
-                facts["seconds"],
-            )
-        )
+    heat_maps = [
+        heat_maps_from(facts, arrays[f"heat-{i}"], arrays[f"cover-{i}"]) for i, facts in enumerate(values["heat_maps"])
+    ]
     own = [arrays.get(f"own-{i}") for i in range(len(Level))]
     profile = exact["profile"]
     if profile is not None:
