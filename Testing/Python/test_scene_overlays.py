@@ -309,7 +309,7 @@ def test_the_mouse_mode_for_grey_values_changes_the_ct_below_an_overlay_and_not_
     showOverlay(application.scene, VIEW, node)
     view.render()
     mouse = Mouse(view)
-    mouseAdjustsCtOnly(mouse.style)
+    mouseAdjustsCtOnly(view.managers.GetDisplayableManagerByClassName("vtkMRMLScalarBarDisplayableManager"))
     before = [n.GetDisplayNode().GetWindowLevelMax() for n in (volumeNode, node)]
     mouse.drag((160, 140), (40, 25))
     after = [n.GetDisplayNode().GetWindowLevelMax() for n in (volumeNode, node)]

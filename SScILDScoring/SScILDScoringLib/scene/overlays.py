@@ -135,15 +135,17 @@ def windowOf(node) -> float:
     return float(node.GetAttribute(WINDOW_ATTRIBUTE) or DEFAULT_WINDOW)
 
 
-def mouseAdjustsCtOnly(interactorStyle) -> None:
+def mouseAdjustsCtOnly(scalarBarManager) -> None:
     """Lets Slicer's window/level mouse mode change the CT's grey values below an overlay, never the overlay's colours.
 
     By itself the mode takes the volume in front, which moves the transparent colours away from zero.
 
     Args:
-        interactorStyle: of the slice view; in Slicer ``sliceWidget.sliceView().sliceViewInteractorStyle()``.
+        scalarBarManager: of the slice view; in Slicer
+            ``sliceView.displayableManagerByClassName("vtkMRMLScalarBarDisplayableManager")``. (The interactor style's
+            ``SetActionEnabled`` does not serve: it ignores whether these actions are to be enabled or not.)
     """
-    interactorStyle.SetActionEnabled(interactorStyle.AdjustWindowLevelForeground, False)
+    scalarBarManager.SetAdjustForegroundWindowLevelEnabled(False)
 
 
 def showOverlay(scene, viewName: str, node, opacity: float = 1.0) -> bool:
