@@ -14,7 +14,6 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
 from panel_driving import MODULE, PanelDriver, keepNoneAlive, smallPhantom
-
 from SScILDScoringLib.levels import Level
 from SScILDScoringLib.scores import PATTERNS, Pattern
 
@@ -83,8 +82,8 @@ def test_from_a_ct_to_levels_scores_and_a_moved_level(driver):
     assert "L2" in ui.exportButton.toolTip
     driver.press(ui.scoreButton, "scoring the moved level")
     assert not desk.case.staleLevels()
-    again = desk.case.result
-    assert [n for n in range(5) if again.scores[n] is not result.scores[n] and again.scores[n] != result.scores[n]] == [1]
+    again = desk.case.result.scores
+    assert [n for n in range(5) if again[n] != result.scores[n]] == [1]
 
     # Undo goes back to the scored place: nothing is stale, nothing has to be computed but what was moved.
     ui.autoRescoreCheckBox.setChecked(True)
@@ -170,6 +169,13 @@ def test_heat_maps_thresholds_segmentation_export_and_reloading(driver, tmp_path
     assert not desk.busy()
     for pattern in PATTERNS:
         assert desk.case.heatMapNodes.node(pattern, Level.L5) is not None
+
+    # Lungs that are in the scene already are taken instead of our own.
+    ui.lungsSelector.setCurrentNode(desk.case.lungsNode)
+    row(driver, 1).mm.setValue(row(driver, 1).mm.value + desk.scan.mm_per_slice)
+    driver.waitUntil(lambda: not desk.busy() and not desk.case.staleLevels(), "scoring with given lungs")
+    assert desk.case.result.settings["lungs"] == "given"
+    assert any(finding.code == "model_not_validated" for finding in desk.case.result.findings)
 
 
 def test_cancel_a_dead_worker_and_a_ct_that_is_gone(driver):

@@ -36,6 +36,7 @@ class Desk:
         self.scanError = ""
         self.openError = ""
         self._openedKey = None
+        self._foundBefore = False  # whether the worker was told what an earlier search for the levels had found
         self._refreshers: list[Callable[[], None]] = []
         self._refreshing = False
         self.sampling = False
@@ -110,13 +111,20 @@ class Desk:
         p = self.parameters
         return volumeState(self.volumeNode), contentState(self.lungsNode), p.lNet, p.sNet, p.device
 
-    def open(self) -> None:
-        """Starts the worker, hands it the CT and lets it load its networks, unless it has done so already."""
+    def open(self, searchAnew: bool = False) -> None:
+        """Starts the worker, hands it the CT and lets it load its networks, unless it has done so already.
+
+        Args:
+            searchAnew: the levels will be asked for: the worker must not know an earlier answer.
+        """
         if self.scan is None or self.missingPackages:
             return
+        if searchAnew and self._foundBefore:
+            self._openedKey = None
         if self._openedKey == self.key():  # a worker that ended opens again what it had open
             return
         self._openedKey, self.openError = self.key(), ""
+        self._foundBefore = not searchAnew and self._earlierSearch() is not None
         self.worker.submit(self.onOpening(self._load))
         self.worker.submit(self.onOpening(lambda session: session.warm()))
 
@@ -129,7 +137,7 @@ class Desk:
         """Lets the next :meth:`open` hand everything to the worker again."""
         self._openedKey = None
 
-    def run(self, row, message: str, ask, onResult, onRetry, then=None) -> Job:
+    def run(self, row, message: str, ask, onResult, onRetry, then=None, searchAnew=False) -> Job:
         """Sends a user's request to the worker, with progress, cancel and errors in a section's row.
 
         Args:
@@ -137,6 +145,7 @@ class Desk:
             ask: takes the remote session, returns the request's number.
             onResult: takes the answer. It changes the scene, all at once.
             onRetry: what "Try again" does. then: called after the work was cancelled or failed.
+            searchAnew: see :meth:`open`.
         """
         node, state = self.volumeNode, volumeState(self.volumeNode)
 
@@ -166,7 +175,7 @@ class Desk:
             onResult(value)
 
         row.start(message, self.cancel)
-        self.open()
+        self.open(searchAnew)
         return self.worker.submit(Job(ask, result, row.progress, failed, cancelled, wanted, unwanted))
 
     def cancel(self) -> None:
@@ -181,7 +190,17 @@ class Desk:
             lungs = self.case.lungs if own else lungsOfNode(self.lungsNode, self.scan)
         p = self.parameters
         lNet = False if p.lNet == "anatomy" else p.lNet or None
-        return session.load(self.scan, lungs=lungs, l_net=lNet, s_net=p.sNet or None, device=p.device)
+        found = self._earlierSearch() if self._foundBefore else None
+        return session.load(self.scan, lungs=lungs, l_net=lNet, s_net=p.sNet or None, device=p.device, found=found)
+
+    def _earlierSearch(self):
+        """What the case knows of the search for its levels, so that results keep its findings; None when nothing."""
+        from ..session import FoundLevels
+
+        case = self.case
+        if case is None or case.levels is None or not case.findingsOfSearch:
+            return None
+        return FoundLevels(case.levels, case.anatomy, case.findingsOfSearch)
 
     # ---- reasons -------------------------------------------------------------------------------------------------
 

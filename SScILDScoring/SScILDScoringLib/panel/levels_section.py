@@ -45,6 +45,7 @@ class LevelsSection:
             lambda session: session.find_levels(),
             self._found,
             self.find,
+            searchAnew=True,
         )
         self.desk.refresh()
 

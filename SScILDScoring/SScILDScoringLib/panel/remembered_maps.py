@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..levels import Level
 from ..scene.case import ScoredCase
 from ..scene.overlays import readOverlay, sliceOfOverlay, updateOverlay
+from ..scene.removal import removeNode
 from ..scores import PATTERNS
 
 
@@ -35,7 +36,7 @@ class RememberedMaps:
                 if node is None:
                     continue
                 if former is None or former[0] != node.GetID():
-                    case.scene.RemoveNode(node)
+                    removeNode(node)
                     continue
                 _id, k, values, facts = former
                 updateOverlay(node, case.scan, k, values)
@@ -47,4 +48,4 @@ class RememberedMaps:
         case.node.SetParameter("result", "")
         for node in case.ownNodes():
             if node.GetID() not in self._nodes:
-                case.scene.RemoveNode(node)
+                removeNode(node)

@@ -52,8 +52,9 @@ def registerPhantom(iconsFolder: str | Path) -> None:
     folder = folder.parent if folder.suffix == ".py" else folder
     candidates = (folder / "SScILDScoring.png", folder / "Resources" / "Icons" / "SScILDScoring.png")
     thumbnail = next((str(path) for path in candidates if path.is_file()), None)
+    SampleData.SampleDataLogic.registerCustomSampleDataCategory("SScILDScoring", _("SSc-ILD Scoring"))
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=_("SSc-ILD Scoring"),
+        category="SScILDScoring",
         sampleName=SAMPLE_NAME,
         thumbnailFileName=thumbnail,
         customDownloader=lambda _source: makeSample(),

@@ -146,10 +146,11 @@ class ScoringPanel:
         parameters = self.logic.getParameterNode()
         self._setParameterNode(None)
         parameters.Modified()  # it read its nodes when they were not in the scene yet, and only a change makes it look
-        if parameters.inputVolume is None:
-            cases = ScoredCase.allIn(slicer.mrmlScene)
-            if cases:
-                parameters.inputVolume = cases[-1].volumeNode
+        cases = ScoredCase.allIn(slicer.mrmlScene)
+        for case in cases:
+            case.afterLoading()
+        if parameters.inputVolume is None and cases:
+            parameters.inputVolume = cases[-1].volumeNode
         self._setParameterNode(parameters)
 
     # ---- settings ----------------------------------------------------------------------------------------------------
