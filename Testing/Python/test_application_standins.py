@@ -5,9 +5,12 @@ Run with ``SLICER_PYTHON_SOURCE=<folder of Slicer's Base/Python/slicer>`` the sa
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
+import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -506,6 +509,25 @@ class TestWindows:
         other = qt.QLabel("Wmm")
         assert label.sizeHint().width() < other.sizeHint().width(), "letters have their own shapes"
 
+    def test_text_is_drawn_where_the_system_has_no_fonts(self, tmp_path):
+        pytest.importorskip("matplotlib")
+        nothing = tmp_path / "fonts.conf"
+        nothing.write_text('<?xml version="1.0"?><fontconfig></fontconfig>')
+        code = """
+            from standins import pythonqt
+            pythonqt.teachHabits()
+            from PySide6.QtGui import QFontDatabase
+            from PySide6.QtWidgets import QLabel
+            assert "DejaVu Sans" in QFontDatabase.families(), QFontDatabase.families()
+            picture = QLabel("Levels").grab().toImage()
+            colours = {picture.pixel(x, y) for x in range(picture.width()) for y in range(picture.height())}
+            assert len(colours) > 5, "letters have smooth edges, boxes have not"
+        """
+        environment = os.environ | {"FONTCONFIG_FILE": str(nothing), "PYTHONPATH": str(APPLICATION)}
+        command = [sys.executable, "-c", textwrap.dedent(code)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
     def test_sections_open_and_close(self, small):
         changes = []
         section = small.ui.settingsSection
@@ -661,6 +683,12 @@ class TestStrictness:
         qt.QVBoxLayout(window)
         qt.QVBoxLayout(window)
         assert "already has a layout" in qt_messages.take()[0]
+
+    def test_functions_of_slicer_util_are_not_in_slicer_itself(self, slicerApplication):
+        import slicer
+
+        assert not hasattr(slicer, "arrayFromVolume")
+        assert slicer.util.arrayFromVolume(addVolume()).shape == (3, 4, 5)
 
     def test_settings_come_back_as_text_and_never_touch_the_persons_own(self, slicerApplication):
         import qt

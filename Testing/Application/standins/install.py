@@ -57,6 +57,16 @@ def slicerPythonSource() -> Path | None:
     return Path(folder)
 
 
+def _hideUtilityFunctions() -> dict[str, object]:
+    """slicer-core also offers the functions of slicer.util as slicer.<function>; the application does not."""
+    hidden = {}
+    for name, thing in list(vars(slicer).items()):
+        if getattr(thing, "__module__", None) == "slicer.util" and vars(slicer.util).get(name) is thing:
+            hidden[name] = thing
+            delattr(slicer, name)
+    return hidden
+
+
 class Installation:
     """The stand-ins in place: ``application`` is ``slicer.app``. ``remove()`` takes them away."""
 
@@ -82,6 +92,7 @@ class Installation:
         sys.modules["SampleData"] = extensions.sampleDataModule()
         for kind in (*qmrml.WIDGETS, qmrml.qSlicerScriptedLoadableModuleWidget, qSlicerScriptedLoadableModule):
             setattr(slicer, kind.__name__, kind)
+        self._hidden = _hideUtilityFunctions()
         slicer.app = self.application = slicer_app.Application(minimal, testing=testing)
         slicer.modules = types.SimpleNamespace()
         for name, logic in minimal.modules.items():
@@ -115,6 +126,7 @@ class Installation:
             elif name in ("qt", "ctk", "SampleData", "PyTorchUtils"):
                 del sys.modules[name]
         slicer.__path__[:] = self._pathBefore
+        vars(slicer).update(self._hidden)
         for name in set(vars(slicer)) - set(self._attributesBefore):
             delattr(slicer, name)
         for name in ("app", "modules"):

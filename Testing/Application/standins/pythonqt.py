@@ -15,7 +15,9 @@ The patches change the PySide6 classes of the whole process and stay until it en
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
+from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt makes its application: nobody sees these windows
 
@@ -126,6 +128,18 @@ def _className(self) -> str:
     return self.metaObject().className()
 
 
+def _fontsForText() -> None:
+    """Without fonts on the system text would be empty boxes: matplotlib's DejaVu Sans is taken if it is there."""
+    if set(QtGui.QFontDatabase.families()) - {"Monospace", "Sans Serif", "Serif"}:  # those are names without a font
+        return
+    matplotlib = importlib.util.find_spec("matplotlib")
+    if matplotlib is None:
+        return
+    for file in (Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf").glob("DejaVuSans*.ttf"):
+        QtGui.QFontDatabase.addApplicationFont(str(file))
+    QtWidgets.QApplication.setFont(QtGui.QFont("DejaVu Sans", 9))
+
+
 def _qtClasses() -> list[type]:
     found = []
     for module in (QtCore, QtGui, QtWidgets):
@@ -141,6 +155,7 @@ def teachHabits() -> QtWidgets.QApplication:
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer", "-platform", "offscreen"])
     if "className" in QtCore.QObject.__dict__:
         return application
+    _fontsForText()
     done = set()
     for qtClass in _qtClasses():
         for base in reversed(qtClass.__mro__):
