@@ -74,7 +74,7 @@ def bland_altman(
     axes[0].set_ylabel(style.wrapped(f"{names[1]} − {names[0]} ({difference_unit})", 46))
     lines = [style.line_entry("bias"), style.line_entry("95 % limits of agreement", ls=LIMIT_LINE)]
     circles = style.circle_entries(unit_area, highest, what)
-    style.outside_legend(figure, lines, circles, style.group_entries(group_names), one_row=len(panels) > 1)
+    style.outside_legend(figure, lines, circles, style.group_entries(group_names))
     return figure
 
 

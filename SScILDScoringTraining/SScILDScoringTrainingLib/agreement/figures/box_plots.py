@@ -176,7 +176,5 @@ def _legend(figure: Figure, raters: Sequence[str], unit: float, highest: int, wh
         markeredgecolor=style.INK,
         markeredgewidth=0.6,
     )
-    entries.append((mean, "mean"))
-    entries.append(style.line_entry("whiskers: middle 95 %", style.GREY))
-    narrow = figure.get_size_inches()[0] < style.DOUBLE_MM / 25.4 - 0.1
-    style.outside_legend(figure, entries, style.circle_entries(unit, highest, what), one_row=not narrow)
+    explanation = [(mean, "mean"), style.line_entry("whiskers: middle 95 %", style.GREY)]
+    style.outside_legend(figure, entries, explanation, style.circle_entries(unit, highest, what))

@@ -101,11 +101,10 @@ def _draw_counts(axes: Axes, counts: np.ndarray, highest: int, logarithmic: bool
     from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
     from matplotlib.patches import Rectangle
 
-    colours = LinearSegmentedColormap.from_list("counts", style.COUNT_COLOURS)
-    colours.set_bad("white")
+    colours = LinearSegmentedColormap.from_list("counts", style.COUNT_COLOURS, bad="white")
     norm = LogNorm(0.8, max(highest, 2)) if logarithmic else Normalize(0, highest)
     shown = np.ma.masked_equal(counts, 0) if logarithmic else counts
-    image = axes.imshow(shown, cmap=colours, norm=norm, origin="lower", interpolation="nearest")
+    image = axes.imshow(shown, cmap=colours, norm=norm, origin="lower", interpolation="nearest", aspect="auto")
     size = len(counts)
     for n in range(size):
         axes.add_patch(Rectangle((n - 0.5, n - 0.5), 1, 1, fill=False, edgecolor=style.GREY, linewidth=0.4, zorder=3))

@@ -49,7 +49,7 @@ def correlation(
         style.line_entry("identity", style.GREY, style.IDENTITY_LINE, 0.7),
     ]
     circles = style.circle_entries(unit_area, highest, what)
-    style.outside_legend(figure, lines, circles, style.group_entries(group_names), one_row=len(panels) > 1)
+    style.finish_squares(figure, axes, lines, circles, style.group_entries(group_names))
     return figure
 
 

@@ -53,7 +53,7 @@ def rows_of(rows: Iterable[Row], measures: Sequence[str] = ("kappa", "icc"), lev
             interval = row.intervals.get(measure)
             low, high = (interval.low, interval.high) if interval else (np.nan, np.nan)
             estimates[measure] = (row.values.get(measure, np.nan), low, high)
-        raters = f"{row.second} – {row.first}"
+        raters = f"{row.second} vs. {row.first}"
         heading, label = (raters, row.level) if positions else (row.column.upper(), raters)
         found.append(ForestRow(heading, label, estimates, f"n = {row.n}"))
     groups = list(dict.fromkeys(row.group for row in found))
@@ -93,9 +93,7 @@ def forest(
         numbers_title(ax)
         ax.spines["left"].set_visible(False)
         ax.tick_params(axis="y", length=0)
-        for tick in ax.get_xticks():
-            if low <= tick <= high:
-                ax.axvline(tick, color=style.PALE, linewidth=0.4, zorder=0)
+        ax.grid(axis="x", color=style.PALE, linewidth=0.4)
         for row, place in zip(rows, places, strict=True):
             if measure in row.estimates:
                 draw_estimate(ax, place, row.estimates[measure], style.colour_of(row.group), "o")
@@ -113,6 +111,8 @@ def draw_estimate(axes: Axes, place: float, estimate: Estimate, colour: str, mar
     if not np.isfinite(value):
         text = "not defined"
     else:
+        # 1.00 is said of nothing that is not 1.
+        digits = max(digits, 3) if any(0.995 <= abs(v) < 1 for v in estimate) else digits
         if np.isfinite([low, high]).all():
             axes.plot([low, high], [place, place], color=colour, linewidth=1.1, zorder=2, gid="interval")
             text = f"{style.number(value, digits)} ({style.number(low, digits)} to {style.number(high, digits)})"
@@ -166,5 +166,5 @@ def _limits(rows: Sequence[ForestRow], measure: str) -> tuple[float, float]:
     alike = _UP_TO_ONE if measure in _UP_TO_ONE else (measure,)
     values = np.array([v for row in rows for m in alike for v in row.estimates.get(m, ()) if np.isfinite(v)])
     if measure in _UP_TO_ONE:
-        return min(0.8, float(np.floor((values.min(initial=0.8) - 0.05) * 5) / 5)), 1.0
+        return min(0.8, float(np.floor((values.min(initial=1.0) - 0.05) * 5) / 5)), 1.0
     return (0.0, 1.05 * float(values.max(initial=1.0))) if values.min(initial=0) >= 0 else style.span_of(values)

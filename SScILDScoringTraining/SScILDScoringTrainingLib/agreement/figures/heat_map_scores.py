@@ -58,11 +58,11 @@ def derived_scores(
         style.line_entry("regression", linewidth=1.2),
         style.line_entry("identity", style.GREY, style.IDENTITY_LINE, 0.7),
     ]
-    style.outside_legend(figure, lines, style.circle_entries(unit_area, highest, what), one_row=len(panels) > 1)
+    style.finish_squares(figure, axes, lines, style.circle_entries(unit_area, highest, what))
     return figure
 
 
-_LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1)))
+_LINES = ("-", (0, (3, 1)), (0, (1.2, 0.8)))
 _MARKERS = ("o", "s", "^")
 
 
@@ -116,5 +116,5 @@ def threshold_curve(
     axes.set_xlabel("Threshold t (percentage points)")
     axes.set_ylabel("MAE (percentage points)")
     axes.set_title("Derived against network score" + ("" if n is None else f" ({style.count_text(n)} {what})"))
-    style.outside_legend(figure, *([entry] for entry in entries))
+    style.outside_legend(figure, *([entry] for entry in entries), stacked=True)
     return figure

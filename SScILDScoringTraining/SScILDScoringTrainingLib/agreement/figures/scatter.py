@@ -45,19 +45,19 @@ def score_scatter(
         style.line_entry("identity", style.GREY, style.IDENTITY_LINE, 0.7),
         *style.circle_entries(unit_area, highest, what),
     ]
-    style.outside_legend(figure, entries)
+    style.finish_squares(figure, axes, entries)
     return figure
 
 
 def draw_square(
     panels: Sequence[Panel], names: tuple[str, str], unit: str
 ) -> tuple[Figure, Sequence[Axes], float, int]:
-    """Square panels with circles and the line of identity, both axes alike.
+    """Square panels with circles and the line of identity, both axes alike; :func:`style.finish_squares` is to follow.
 
     Returns:
         The figure, its panels, the circles' unit (see :func:`style.circle_unit`) and the highest multiplicity.
     """
-    figure = style.new_figure(style.SINGLE_MM if len(panels) == 1 else style.DOUBLE_MM, 92 if len(panels) == 1 else 70)
+    figure = style.new_figure(style.SINGLE_MM if len(panels) == 1 else style.DOUBLE_MM, 120)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=unit == "%")[0]
     highest = max(int(style.multiplicities(p.reference, p.answer)[1].max(initial=1)) for p in panels)
     unit_area = style.circle_unit(highest)

@@ -359,25 +359,94 @@ def _mark(colour: str, marker: str, size: float) -> Any:
     )
 
 
-def outside_legend(figure: Figure, *rows: Sequence[Entry], one_row: bool = False) -> None:
-    """A legend below the panels, in these rows; empty ones are left out.
+_LEGEND_GAP_PT, _LEGEND_HANDLE_PT, _LEGEND_LINE_PT = 8.0, 14.0, 9.0  # between entries; a handle; a row
+
+
+def outside_legend(figure: Figure, *groups: Sequence[Entry], stacked: bool = False) -> None:
+    """A legend below the panels, which move up for it; a group of entries stays in one row where it has room.
 
     Args:
-        one_row: there is room for all entries beside each other.
+        groups: entries that belong together. stacked: every group has a row of its own.
     """
-    from matplotlib.lines import Line2D
+    rows = [list(group) for group in groups] if stacked else _legend_rows(figure, groups)
+    share = _draw_legend(figure, rows) / (figure.get_size_inches()[1] * 72)
+    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
 
-    rows = tuple(row for row in rows if row)
-    if one_row:
-        rows = (tuple(entry for row in rows for entry in row),)
-    if not rows or not rows[0]:
-        return
-    columns = max(map(len, rows))
-    # matplotlib fills columns first; short rows are filled up with nothing.
-    nothing = (Line2D([], [], ls=""), "")
-    padded = [[*row, *[nothing] * (columns - len(row))] for row in rows]
-    ordered = [row[column] for column in range(columns) for row in padded]
-    figure.legend(*zip(*ordered, strict=True), loc="outside lower center", ncols=columns)
+
+def finish_squares(figure: Figure, axes: Sequence[Axes], *groups: Sequence[Entry]) -> None:
+    """Lays out panels in a row that have to be square, with a legend below them; the figure gets the height they need.
+
+    matplotlib's constrained layout leaves no room for the titles of panels of a fixed aspect, so it only finds the
+    widths. The figure must be high enough for the width to decide.
+    """
+    figure.draw_without_rendering()
+    points = 72 / figure.dpi
+    width, height = (size * 72 for size in figure.get_size_inches())
+    places = [ax.get_position() for ax in axes]
+    extents = [ax.get_tightbbox() for ax in axes]
+    below = max(place.y0 * height - extent.y0 * points for place, extent in zip(places, extents, strict=True))
+    above = max(extent.y1 * points - place.y1 * height for place, extent in zip(places, extents, strict=True))
+    side = places[0].width * width
+    rows = _legend_rows(figure, groups)
+    legend = sum(map(_row_height, rows)) + 3.0
+    needed = legend + below + side + above + 2.0
+    figure.set_layout_engine("none")
+    figure.set_size_inches(width / 72, needed / 72)
+    _draw_legend(figure, rows)
+    for ax, place in zip(axes, places, strict=True):
+        ax.set_position((place.x0, (legend + below) / needed, place.width, side / needed))
+
+
+def _row_height(row: Sequence[Entry]) -> float:
+    sizes = [handle.get_markersize() + 2 for handle, _ in row if hasattr(handle, "get_markersize")]
+    return max([_LEGEND_LINE_PT, *sizes])
+
+
+def _draw_legend(figure: Figure, rows: Sequence[Sequence[Entry]]) -> float:
+    """The rows at the foot of the figure; returns the height they take, in points."""
+    height = figure.get_size_inches()[1] * 72
+    bottom = 2.0
+    for row in reversed(rows):
+        tall = _row_height(row)
+        figure.legend(
+            *zip(*row, strict=True),
+            loc="center",
+            bbox_to_anchor=(0.5, (bottom + tall / 2) / height),
+            ncols=len(row),
+            borderpad=0,
+            handlelength=_LEGEND_HANDLE_PT / SMALL_PT,
+            handletextpad=0.5,
+            columnspacing=_LEGEND_GAP_PT / SMALL_PT,
+        ).set_in_layout(False)
+        bottom += tall
+    return bottom + 1.0 if rows else 0.0
+
+
+def _legend_rows(figure: Figure, groups: Sequence[Sequence[Entry]]) -> list[list[Entry]]:
+    """The entries in rows as wide as the figure at most."""
+    room = figure.get_size_inches()[0] * 72 - 10
+    rows: list[list[Entry]] = []
+    left = 0.0
+    for group in groups:
+        widths = [_LEGEND_HANDLE_PT + 0.5 * SMALL_PT + text_width(figure, label) + _LEGEND_GAP_PT for _, label in group]
+        if group and (not rows or sum(widths) > left):
+            rows.append([])
+            left = room
+        for entry, width in zip(group, widths, strict=True):
+            if rows[-1] and width > left:
+                rows.append([])
+                left = room
+            rows[-1].append(entry)
+            left -= width
+    return rows
+
+
+def text_width(figure: Figure, text: str, size: float = SMALL_PT) -> float:
+    """Width of a text in points."""
+    from matplotlib.font_manager import FontProperties
+
+    width, _, _ = figure.canvas.get_renderer().get_text_width_height_descent(text, FontProperties(size=size), False)
+    return width * 72 / figure.dpi
 
 
 def wrapped(text: str, characters: int = 38) -> str:
