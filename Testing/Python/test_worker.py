@@ -84,6 +84,18 @@ def here(scan, bundles):
     return ScoringSession(scan, device="cpu", **bundles)
 
 
+@pytest.fixture(scope="module")
+def opened(scan, bundles, here):
+    """Opens the scan with lungs and levels that are known, for tests of other things."""
+
+    def open_in(client):
+        session = RemoteSession(client)
+        session.load(scan, here.lungs, device="cpu", **bundles)
+        return session, here.find_levels().levels
+
+    return open_in
+
+
 class Heard:
     """A progress callable that remembers the stages it heard of."""
 
@@ -246,7 +258,7 @@ def test_progress_comes_seldom_enough_and_asking_never_waits(warm):
     assert len(times) >= 3
     assert len(times) <= 1 + seconds / 0.05
     assert all(0 <= t <= 1 for t in times)
-    assert longest < 0.3
+    assert longest < 1.0 < seconds
 
 
 def test_a_mistake_is_said_in_a_sentence_and_the_worker_goes_on(warm):
@@ -318,24 +330,20 @@ def test_cancel_ends_the_work_at_once_and_nothing_has_to_be_opened_again(client,
     assert (again.lungs.labels == first.lungs.labels).all()
 
 
-def test_a_progress_callable_that_raises_cancels(client, scan, bundles):
-    session = RemoteSession(client)
-    session.load(scan, device="cpu", **bundles)
+def test_a_progress_callable_that_raises_cancels(client, opened):
+    session, levels = opened(client)
 
     def stop(stage, fraction, message):
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        client.wait(session.find_levels(), stop, timeout=120)
+        client.wait(session.score(levels), stop, timeout=120)
     assert not client.running
     assert not client.busy
-    assert len(answer(session, session.find_levels()).levels.mm) == 5
 
 
-def test_a_crash_is_reported_with_the_log_and_the_next_request_goes_on(client, scan, bundles):
-    session = RemoteSession(client)
-    session.load(scan, device="cpu", **bundles)
-    levels = answer(session, session.find_levels()).levels
+def test_a_crash_is_reported_with_the_log_and_the_next_request_goes_on(client, opened):
+    session, levels = opened(client)
     with pytest.raises(WorkerError):
         client.wait(client.request("dance"))  # something for the log
     number = busy(session, levels)
@@ -353,11 +361,9 @@ def test_a_crash_is_reported_with_the_log_and_the_next_request_goes_on(client, s
     assert answer(session, session.score(levels)).levels == levels
 
 
-def test_stopping_leaves_no_process_and_no_file(scan, bundles, place):
+def test_stopping_leaves_no_process_and_no_file(opened, place):
     client = WorkerClient(environment=ONE_THREAD)
-    session = RemoteSession(client)
-    session.load(scan, device="cpu", **bundles)
-    levels = answer(session, session.find_levels()).levels
+    session, levels = opened(client)
     busy(session, levels)
     process, folder = client.process_id, client._folder.path
     assert folder.parent == place
@@ -437,13 +443,11 @@ def test_a_killed_parent_leaves_no_orphan_even_in_the_middle_of_work(launched, b
         parent.stdout.close()
 
 
-def test_cancel_through_a_launcher_ends_the_worker_behind_it(scan, bundles, place, tmp_path):
+def test_cancel_through_a_launcher_ends_the_worker_behind_it(opened, place, tmp_path):
     launcher = tmp_path / "launcher.py"
     launcher.write_text("import subprocess, sys\nsys.exit(subprocess.call([sys.executable] + sys.argv[1:]))\n")
     with WorkerClient([sys.executable, str(launcher)], ONE_THREAD) as client:
-        session = RemoteSession(client)
-        session.load(scan, device="cpu", **bundles)
-        levels = answer(session, session.find_levels()).levels
+        session, levels = opened(client)
         busy(session, levels)
         numbers = [p.pid for p in psutil.Process(client.process_id).children(recursive=True)]
         assert numbers
@@ -454,7 +458,7 @@ def test_cancel_through_a_launcher_ends_the_worker_behind_it(scan, bundles, plac
 # ---- strangers -----------------------------------------------------------------------------------------------------
 
 
-def test_what_libraries_print_does_not_spoil_the_answers(scan, bundles, place, tmp_path):
+def test_what_libraries_print_does_not_spoil_the_answers(opened, place, tmp_path):
     python = wrapper(
         tmp_path,
         "noisy.py",
@@ -470,8 +474,7 @@ def test_what_libraries_print_does_not_spoil_the_answers(scan, bundles, place, t
         "session.ScoringSession.warm = warm\n",
     )
     with WorkerClient(python, ONE_THREAD) as client:
-        session = RemoteSession(client)
-        session.load(scan, device="cpu", **bundles)
+        session, _ = opened(client)
         assert answer(session, session.warm()) is None
         log = client.log_tail()
         for words in ("from C, to a number", "from a child", "stdin: ''"):

@@ -71,7 +71,7 @@ class WorkerClient:
         """
         if self.running:
             return
-        self._hear_end()
+        self._hear()
         self._folder = self._folder or PrivateFolder()
         python = self._python or worker_python()
         command = [*python, "-m", MODULE, "--folder", str(self._folder.path)]
@@ -113,8 +113,10 @@ class WorkerClient:
     def cancel(self) -> None:
         """Ends the worker and its children at once; every waiting request fails with ``cancelled``.
 
-        The next request starts a new worker, which opens again what was open.
+        The next request starts a new worker, which opens again what was open; :meth:`start` at once spares the user
+        that wait.
         """
+        self._hear()  # what was finished stays finished
         self._kill()
         self._fail_pending("Cancelled.", user_error=True, cancelled=True)
 
