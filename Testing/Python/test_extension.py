@@ -88,6 +88,35 @@ print("extent", *result.extent)
     assert done.stdout.startswith("extent ")
 
 
+def test_the_installed_module_opens_its_panel_and_passes_its_self_test(installed, tmp_path):
+    pytest.importorskip("slicer", reason="slicer-core is not installed: pip install slicer-core")
+    pytest.importorskip("PySide6", reason="PySide6 is not installed: pip install PySide6-Essentials")
+    code = """
+import sys
+from pathlib import Path
+folder = Path(sys.argv[1])
+sys.path.append(sys.argv[2])
+from minimal_application import MinimalApplication
+from standins.install import install
+with MinimalApplication() as minimal:
+    installation = install(minimal)
+    installation.application.showMainWindow()
+    from standins.module_opening import openModule
+    opened = openModule(folder / "SScILDScoring.py")
+    import SScILDScoringLib
+    assert Path(SScILDScoringLib.__file__).is_relative_to(folder)
+    assert opened.cpp.categories == ["Chest Imaging Platform"] and opened.cpp.helpText
+    assert opened.panel.findChildren(object, "findLevelsButton")
+    from SScILDScoringLib.panel.self_test import runSelfTest
+    runSelfTest(print)
+    opened.close()
+    installation.remove()
+print("passed")
+"""
+    done = run_installed(installed, tmp_path, "-c", code, str(installed), str(APPLICATION))
+    assert done.stdout.strip().endswith("passed"), done.stdout + done.stderr
+
+
 def test_the_catalog_entry_keeps_the_rules_of_the_extensions_index():
     data = json.loads((ROOT / "SScILDScoring.json").read_text(encoding="utf-8"))
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")

@@ -14,4 +14,4 @@ class SScILDScoringSelfTest(unittest.TestCase):
     def test_aPhantomIsScoredFromCTToHeatMaps(self):
         from SScILDScoringLib.panel.self_test import runSelfTest
 
-        runSelfTest()
+        runSelfTest(print)
