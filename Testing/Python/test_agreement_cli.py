@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -110,5 +111,7 @@ def test_a_mistake_is_one_line_exit_code_2_and_no_output(study, capsys, argument
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
     code = "import sys, SScILDScoringTrainingLib.cli, SScILDScoringTrainingLib.agreement; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
     assert not {"torch", "pandas", "scipy", "sklearn", "pingouin", "matplotlib"} & set(loaded)

@@ -102,6 +102,8 @@ def test_rows_that_contradict_themselves_are_used_and_named(written):
 BAD = {
     "case,level,tot,gg\np01,1,5,5\n": "row 1, column ret: there is no such column",
     "patient,level,tot,gg,ret\np01,1,5,5,0\n": "row 1, column case: .*this file has patient, level",
+    "# remark\n\ncase,level,tot,gg\np01,1,5,5\n": "row 3, column ret: there is no such column",
+    '"case\n1",level,tot,gg,ret\np01,1,5,5,0\n': "row 2, column case: .*this file has case 1, level",
     "case,level,tot,tot,gg,ret\np01,1,5,5,5,0\n": "row 1, column tot: the name stands in the header twice",
     HEADER: "no rows: add one row for each case and level",
     "": "is empty",

@@ -19,6 +19,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
+from typing import NamedTuple
 
 from SScILDScoringLib.errors import TableError
 from SScILDScoringLib.levels import Level
@@ -49,8 +51,8 @@ def read_level_tables(path: str | Path) -> list[LevelTable]:
     """The level tables of a file: one for each reader and session, in the order in which they appear.
 
     Raises:
-        TableError: as :func:`read_score_tables`; also levels of a case that do not descend from L1 to L5, or two values of
-            ``bottom_mm`` for one case.
+        TableError: as :func:`read_score_tables`; also levels of a case that do not descend from L1 to L5, or two
+            values of ``bottom_mm`` for one case.
     """
     wide = {level: (f"level_{level:d}_mm",) for level in Level}
     rows = _Rows.of(path, LevelTable.columns, wide, "level table")
@@ -70,9 +72,9 @@ def read_fvc(path: str | Path) -> dict[str, float]:
         TableError: as :func:`read_score_tables`; also a value outside 10 to 200, or a case with two values.
     """
     path = Path(path)
-    header, body, delimiter = _csv_rows(path, "table of forced vital capacities")
-    _check_columns(path, header, ("case", "fvc_percent"), "table of forced vital capacities")
-    rows = _Rows(path.name, tuple(body), {}, delimiter != ",")
+    content = _csv_rows(path, "table of forced vital capacities")
+    _check_columns(path, content, ("case", "fvc_percent"), "table of forced vital capacities")
+    rows = _Rows(path.name, content.body, {}, content.decimal_comma)
     return _by_case(rows, "fvc_percent", (10, 200))
 
 
@@ -91,16 +93,16 @@ class _Rows:
     @classmethod
     def of(cls, path: str | Path, columns: tuple[str, ...], wide: dict, kind: str) -> _Rows:
         path = Path(path)
-        header, body, delimiter = _csv_rows(path, kind)
+        content = _csv_rows(path, kind)
         needed = ("case", "level", *columns)
-        if not set(columns) & set(header) and set(wide[Level.L1]) & set(header):
+        if not set(columns) & set(content.header) and set(wide[Level.L1]) & set(content.header):
             kinds, needed = wide, ("case", *(c for names in wide.values() for c in names))
         else:
             kinds = {None: columns}
-        _check_columns(path, header, needed, kind)
-        if not body:
+        _check_columns(path, content, needed, kind)
+        if not content.body:
             raise TableError(f"{path.name} has a header and no rows: add one row for each case and level.")
-        return cls(path.name, tuple(body), kinds, delimiter != ",")
+        return cls(path.name, content.body, kinds, content.decimal_comma)
 
     def problem(self, row: int, column: str, text: str) -> TableError:
         """The error of one cell."""
@@ -112,7 +114,7 @@ class _Rows:
         for row, cells in self.rows:
             case = self.text(row, cells, "case")
             rater = self.text(row, cells, "reader") if "reader" in cells else Path(self.name).stem
-            session = cells.get("session", "").strip()
+            session = _one_line(cells.get("session", ""))
             entries = found.setdefault((rater, session), {})
             for level, columns in self.kinds.items():
                 level = level or self._level(row, cells)
@@ -143,12 +145,12 @@ class _Rows:
     def text(self, row: int, cells: dict[str, str], column: str) -> str:
         if not cells[column].strip():
             raise self.problem(row, column, "the cell is empty; every row needs a name here.")
-        return cells[column].strip()
+        return _one_line(cells[column])
 
     def _level(self, row: int, cells: dict[str, str]) -> Level:
         found = _LEVEL.fullmatch(cells["level"].strip())
         if not found:
-            raise self.problem(row, "level", f"{cells['level'].strip()!r} is no level; write 1 to 5 or L1 to L5.")
+            raise self.problem(row, "level", f"{_shown(cells['level'])} is no level; write 1 to 5 or L1 to L5.")
         return Level(int(found[1]))
 
 
@@ -173,7 +175,7 @@ def _number(rows: _Rows, row: int, cells: dict[str, str], column: str) -> float:
     if not text:
         raise rows.problem(row, column, "the cell is empty; leave the row out where a level was not rated.")
     if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
-        raise rows.problem(row, column, f"{cells[column].strip()!r} is not a number; write 12.5, without a unit.")
+        raise rows.problem(row, column, f"{_shown(cells[column])} is not a number; write 12.5, without a unit.")
     return float(text)
 
 
@@ -227,8 +229,16 @@ def _listed(lines: list[int], chosen) -> str:
     return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(map(str, rows[:_LISTED]))}{more}"
 
 
-def _csv_rows(path: Path, kind: str) -> tuple[list[str], list[tuple[int, dict[str, str]]], str]:
-    """Header (lower case), rows with their numbers, and the delimiter."""
+class _Content(NamedTuple):
+    """A CSV file: the header in lower case and its row, the other rows with their numbers, how decimals are written."""
+
+    header: list[str]
+    header_row: int
+    body: tuple[tuple[int, dict[str, str]], ...]
+    decimal_comma: bool
+
+
+def _csv_rows(path: Path, kind: str) -> _Content:
     lines = list(io.StringIO(_text(path, kind), newline=None))  # only line feeds end a row, whatever the system
     # Remarks become empty lines, so that the numbers of the rows stay those of the file.
     lines = ["\n" if line.startswith("#") else line for line in lines]
@@ -238,14 +248,16 @@ def _csv_rows(path: Path, kind: str) -> tuple[list[str], list[tuple[int, dict[st
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] = []
+    header_row = 0
     body = []
     try:
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
-                header = [cell.strip().lower() for cell in cells]
-                _check_header(path, header, reader.line_num)
+                header = [_one_line(cell).lower() for cell in cells]
+                header_row = reader.line_num
+                _check_header(path, header, header_row)
                 continue
             if len(cells) > len(header):
                 raise TableError(
@@ -255,16 +267,16 @@ def _csv_rows(path: Path, kind: str) -> tuple[list[str], list[tuple[int, dict[st
             body.append((reader.line_num, dict(zip(header, cells + [""] * len(header), strict=False))))
     except csv.Error as error:
         raise TableError(f"{path.name}, row {reader.line_num}: not readable as CSV ({error}).") from error
-    return header, body, delimiter
+    return _Content(header, header_row, tuple(body), delimiter != ",")
 
 
-def _check_columns(path: Path, header: list[str], needed: tuple[str, ...], kind: str) -> None:
-    missing = [c for c in needed if c not in header]
+def _check_columns(path: Path, content: _Content, needed: tuple[str, ...], kind: str) -> None:
+    missing = [c for c in needed if c not in content.header]
     if missing:
-        named = ", ".join(name for name in header if name)
+        named = shorten(", ".join(name for name in content.header if name), 150, placeholder=" ...")
         raise TableError(
-            f"{path.name}, row 1, column {missing[0]}: there is no such column. A {kind} has {', '.join(needed)}; this "
-            f"file has {named}."
+            f"{path.name}, row {content.header_row}, column {missing[0]}: there is no such column. A {kind} has "
+            f"{', '.join(needed)}; this file has {named}."
         )
 
 
@@ -272,6 +284,16 @@ def _check_header(path: Path, header: list[str], row: int) -> None:
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice:
         raise TableError(f"{path.name}, row {row}, column {twice}: the name stands in the header twice.")
+
+
+def _one_line(text: str) -> str:
+    """Without line breaks and repeated blanks, which quotes allow within a cell."""
+    return " ".join(text.split())
+
+
+def _shown(text: str) -> str:
+    """A cell as messages quote it."""
+    return repr(shorten(text, 60, placeholder="..."))
 
 
 def _text(path: Path, kind: str) -> str:
