@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from small_bundles import l_net_bundle, s_net_bundle
+from SScILDScoringLib import __version__
 from SScILDScoringLib.errors import Cancelled, SScILDError
 from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
 from SScILDScoringLib.lungs import LungMask
@@ -24,8 +25,10 @@ from SScILDScoringLib.phantom import DiseaseSpec, PhantomSpec, make_phantom
 from SScILDScoringLib.scan import scan_from_array
 from SScILDScoringLib.session import ScoringSession
 from SScILDScoringLib.worker import RemoteSession, WorkerClient, WorkerError
-from SScILDScoringLib.worker.environment import LIBRARY
-from SScILDScoringLib.worker.private_folder import PREFIX
+from SScILDScoringLib.worker.environment import LIBRARY, worker_environment
+from SScILDScoringLib.worker.private_folder import PREFIX, PrivateFolder
+from SScILDScoringLib.worker.process_tree import kill_tree, start_tree
+from SScILDScoringLib.worker.protocol import PROTOCOL, decode, encode
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 COARSE = HeatMapSettings(patch=24, step=16)
@@ -443,6 +446,24 @@ def test_a_killed_parent_leaves_no_orphan_even_in_the_middle_of_work(launched, b
         parent.stdout.close()
 
 
+def test_a_worker_that_nobody_hears_any_more_ends_and_cleans_up(place):
+    """The end of its output is noticed like the end of its input, whichever comes first."""
+    folder = PrivateFolder()
+    command = [sys.executable, "-m", "SScILDScoringLib.worker", "--folder", str(folder.path)]
+    process = start_tree(command, worker_environment(ONE_THREAD), folder.path, folder.path / "log")
+    try:
+        process.stdin.write(encode("hello", protocol=PROTOCOL, software=__version__, own_group=True))
+        assert decode(process.stdout.readline())["kind"] == "ready"
+        process.stdout.close()
+        process.stdin.write(encode("request", id=1, op="dance", params={}, arrays={}))
+        process.wait(60)
+        assert not folder.path.exists()
+        assert list(place.glob(f"{folder.path.name}*")) == []
+    finally:
+        kill_tree(process)
+        folder.remove()
+
+
 def test_cancel_through_a_launcher_ends_the_worker_behind_it(opened, place, tmp_path):
     launcher = tmp_path / "launcher.py"
     launcher.write_text("import subprocess, sys\nsys.exit(subprocess.call([sys.executable] + sys.argv[1:]))\n")
@@ -516,9 +537,6 @@ def test_a_python_that_is_not_there_is_said(place):
 def test_an_answer_that_points_out_of_the_folder_is_not_used(place, tmp_path):
     outside = tmp_path / "1-secret.npy"
     np.save(outside, np.ones(3))
-    from SScILDScoringLib import __version__
-    from SScILDScoringLib.worker.protocol import PROTOCOL, encode
-
     answers = encode("ready", protocol=PROTOCOL, software=__version__, process=1)
     answers += encode("result", id=1, value=None, arrays={"a": f"../{outside.name}"}, keep={})
     script = tmp_path / "thief.py"

@@ -50,8 +50,14 @@ def is_private(folder: Path) -> bool:
 
 def remove_private(folder: Path) -> None:
     """Removes a client's folder; any other one stays."""
-    if is_private(folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    if not is_private(folder):
+        return
+    gone = folder.with_name(folder.name + "-gone")
+    try:
+        folder.rename(gone)  # so that another thread of this process cannot put a new file into it meanwhile
+    except OSError:
+        gone = folder
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def remove_orphans() -> None:

@@ -66,6 +66,7 @@ class Server:
         self._answers = answers
         self._messages: queue.SimpleQueue[dict] = queue.SimpleQueue()
         self._leads_group = False
+        self._ending = threading.Lock()
 
     def run(self) -> int:
         """Greets the client, then works until the input ends."""
@@ -101,8 +102,6 @@ class Server:
             traceback.print_exc()
             text = "This computer's memory is not enough; close other programs, or use a larger one."
             self._say("failed", id=number, message=text, user_error=True)
-        except BrokenPipeError:
-            end_own_tree(self._leads_group)
         except Exception as error:
             traceback.print_exc()
             text = f"This should not have happened ({type(error).__name__}: {str(error)[:300]})."
@@ -110,8 +109,11 @@ class Server:
 
     def _say(self, kind: str, **fields) -> None:
         rest = memoryview(encode(kind, **fields))
-        while rest:
-            rest = rest[self._answers.write(rest) :]
+        try:
+            while rest:
+                rest = rest[self._answers.write(rest) :]
+        except OSError:
+            self._end()
 
     def _read(self) -> None:
         """In a thread: queues requests, and ends everything when there will be no more."""
@@ -126,7 +128,14 @@ class Server:
         except OSError:
             pass
         finally:
-            # The client is gone. Its folder holds the patient's CT; nobody else will remove it.
+            self._end()
+
+    def _end(self) -> None:
+        """The client is gone: its folder, which holds the patient's CT, and all processes go too. Does not return.
+
+        Whichever thread notices first does it; another one waits here for its end.
+        """
+        with self._ending:
             remove_private(self._folder)
             end_own_tree(self._leads_group)
 
