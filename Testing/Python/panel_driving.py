@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 MODULE = Path(__file__).resolve().parents[2] / "SScILDScoring" / "SScILDScoring.py"
-PATIENCE_S = 120
+PATIENCE_S = 240
 
 
 def keepNoneAlive() -> None:

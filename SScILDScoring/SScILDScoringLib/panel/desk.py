@@ -13,6 +13,7 @@ from ..results import safe_name
 from ..scene.case import ScoredCase
 from ..scene.logic import lungsOfNode
 from ..scene.node_states import contentState, scanOfVolume, volumeState
+from ..scene.overlays import OVERLAY_ATTRIBUTE
 from ..scores import Pattern
 from . import packages
 from .enabling import first
@@ -62,7 +63,9 @@ class Desk:
         """Looks at the chosen volume anew: its scan, its case."""
         node = self.volumeNode
         self.scanError, self.scan = "", None
-        if node is not None:
+        if node is not None and node.GetAttribute(OVERLAY_ATTRIBUTE) is not None:
+            self.scanError = _("This is a heat map of a scored CT. Choose the CT itself.")
+        elif node is not None:
             try:
                 self.scan = scanOfVolume(node)
             except SScILDError as error:
@@ -126,11 +129,12 @@ class Desk:
         self._openedKey, self.openError = self.key(), ""
         self._foundBefore = not searchAnew and self._earlierSearch() is not None
         self.worker.submit(self.onOpening(self._load))
-        self.worker.submit(self.onOpening(lambda session: session.warm()))
+        if not self.openError:
+            self.worker.submit(self.onOpening(lambda session: session.warm()))
 
     def keep(self) -> None:
         """Notes that the worker knows the present lungs: it has made them itself."""
-        if self._openedKey is not None:
+        if self._openedKey is not None and self.volumeNode is not None:
             self._openedKey = self.key()
 
     def reopen(self) -> None:

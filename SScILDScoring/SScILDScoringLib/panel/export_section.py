@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -24,6 +25,7 @@ class ExportSection:
         self._written: Path | None = None
         self._cancelled = False
         ui = desk.ui
+        ui.folderEdit.filters = ctk.ctkPathLineEdit.Dirs | ctk.ctkPathLineEdit.Writable
         ui.folderEdit.currentPathChanged.connect(self._onFolder)
         ui.exportButton.clicked.connect(self.export)
         ui.openFolderButton.clicked.connect(self.openFolder)

@@ -73,7 +73,8 @@ class InputSection:
         else:
             self.row.finish()
             self.desk.sampling = False
-            self.desk.parameters.inputVolume = node
+            if self.desk.parameters is not None:  # None: the module was left meanwhile
+                self.desk.parameters.inputVolume = node
         finally:
             self.desk.sampling = False
             self.desk.refresh()
@@ -104,7 +105,7 @@ class InputSection:
         sentence = message or _("The worker process failed.")
         self.desk.openError = self.desk.openError or message
         self.desk.reopen()
-        self.row.fail(sentence, self._again, details)
+        self.row.fail(self.desk.openError or sentence, self._again, details)
 
     def _again(self) -> None:
         self.desk.open()

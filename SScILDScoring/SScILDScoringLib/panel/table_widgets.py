@@ -15,10 +15,9 @@ def prepareTable(table, columns: Sequence[tuple[str, str]], rows: int = 0, wide:
     """
     table.setColumnCount(len(columns))
     table.setRowCount(rows)
-    for number, (title, toolTip) in enumerate(columns):
-        item = qt.QTableWidgetItem(title)
-        item.setToolTip(toolTip)
-        table.setHorizontalHeaderItem(number, item)
+    table.setHorizontalHeaderLabels([title for title, _toolTip in columns])
+    for number, (_title, toolTip) in enumerate(columns):
+        table.horizontalHeaderItem(number).setToolTip(toolTip)
     table.verticalHeader().setVisible(False)
     header = table.horizontalHeader()
     header.setSectionResizeMode(qt.QHeaderView.Stretch if wide is None else qt.QHeaderView.ResizeToContents)

@@ -25,7 +25,7 @@ _TAB_ORDER = (
     *("findLevelsButton", "placeByHandButton", "levelsCancelButton", "levels", "undoButton", "redoButton"),
     *("levelsVisibleCheckBox", "levelsLockedCheckBox"),
     *("scoreButton", "autoRescoreCheckBox", "scoresCancelButton", "scoresTable", "fvcCheckBox", "fvcSpinBox"),
-    *("scoreEverySliceButton", "heatMapsButton", "quickPreviewCheckBox", "heatMapsCancelButton"),
+    *("scoreEverySliceButton", "heatMapsButton", "eachLevelCheckBox", "heatMapsCancelButton"),
     *("offPatternButton", "totPatternButton", "ggPatternButton", "retPatternButton", "opacitySlider", "windowSlider"),
     *("thresholdTotSlider", "thresholdGgSlider", "thresholdRetSlider", "derivedTable"),
     *("resetThresholdsButton", "segmentationButton", "caseNameEdit", "folderEdit", "exportSegmentationCheckBox"),
@@ -103,10 +103,12 @@ class ScoringPanel:
         if parameters.inputVolume is None:
             parameters.inputVolume = activeVolume()
         self._setParameterNode(parameters)
+        self.desk.worker.resume()
 
     def exit(self) -> None:
         """The module is left: the former layout comes back, nothing is observed any more. Running work goes on."""
         self.entered = False
+        self.desk.worker.hold()
         self.levels.stopObserving()
         self.views.leave()
         self._setParameterNode(None)
@@ -133,9 +135,11 @@ class ScoringPanel:
         """The scene is empty: the panel starts anew, if somebody looks at it."""
         if self._isEntered():
             self._setParameterNode(self.logic.getParameterNode())
+            self.desk.worker.resume()
 
     def _onSceneStartImport(self, _caller, _event) -> None:
         """A scene comes in, its settings before their nodes: selectors must not answer to half of it."""
+        self.desk.worker.hold()
         self.levels.stopObserving()
         self._setParameterNode(None)
 
@@ -152,6 +156,7 @@ class ScoringPanel:
         if parameters.inputVolume is None and cases:
             parameters.inputVolume = cases[-1].volumeNode
         self._setParameterNode(parameters)
+        self.desk.worker.resume()
 
     # ---- settings ----------------------------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ class WorkerBridge:
         self._client = self._session = None
         self._jobs: dict[int, Job] = {}
         self.lastLog = ""
+        self._held: list | None = None  # answers that came while nobody was there to use them
         self._timer = qt.QTimer()
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self.poll)
@@ -76,8 +77,12 @@ class WorkerBridge:
             self._session = RemoteSession(self._client)
         try:
             number = job.ask(self._session)
-        except (SScILDError, OSError) as error:
-            job.onFailed(str(error), self.log())
+        except SScILDError as error:
+            job.onFailed(str(error), "")
+            return job
+        except Exception as error:
+            logging.exception("SScILDScoring: a request could not be sent to the worker")
+            job.onFailed(f"{type(error).__name__}: {error}", self.log())
             return job
         self._jobs[number] = job
         self._timer.start()
@@ -89,6 +94,22 @@ class WorkerBridge:
         if job is not None:
             job.dropped = True
             self._onChange()
+
+    @property
+    def answersWait(self) -> bool:
+        """Whether answers have come that :meth:`resume` will hand over."""
+        return bool(self._held)
+
+    def hold(self) -> None:
+        """Keeps answers from now on: the module was left and its settings are not there. Work goes on."""
+        if self._held is None:
+            self._held = []
+
+    def resume(self) -> None:
+        """Hands over what was kept."""
+        held, self._held = self._held or [], None
+        for event in held:
+            self._handle(event)
 
     def dropUnwanted(self) -> None:
         """Forgets the jobs that nobody wants any more, and tells them."""
@@ -108,6 +129,7 @@ class WorkerBridge:
     def stop(self) -> None:
         """Ends the worker process; nobody is told anything any more. The next request starts a new one."""
         self._take()
+        self._held = None if self._held is None else []
         self._timer.stop()
         if self._client is not None:
             self._client.stop()
@@ -151,6 +173,9 @@ class WorkerBridge:
         if event.kind == "progress":
             if not job.dropped:
                 job.onProgress(event.fraction, event.message)
+            return
+        if self._held is not None:
+            self._held.append(event)
             return
         del self._jobs[event.id]
         if job.dropped:
