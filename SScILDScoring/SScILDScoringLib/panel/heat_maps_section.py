@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import SScILDError
-from ..heatmaps.replacement import HeatMapSettings
 from ..levels import Level
 from ..scores import PATTERNS
 from .desk import Desk
@@ -19,20 +15,16 @@ from .remembered_maps import RememberedMaps
 from .table_widgets import fitTable, prepareTable, setCell
 from .texts import levelToolTip
 
-PREVIEW_STEPS = 3
-"""The preview's patches lie this many times further apart, which takes a ninth of the time."""
-
 FALLBACK_THRESHOLD = -1.0
 """Percentage points, for networks that come without thresholds."""
 
 
 class HeatMapsSection:
-    """Computing with a quick preview, pattern, opacity, colour range, thresholds, segmentation."""
+    """Computing level by level, pattern, opacity, colour range, thresholds, segmentation."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk, self.ui = desk, desk.ui
         self.row = JobRow(desk.ui, "heatMaps")
-        self._settingsOf: tuple[str, HeatMapSettings] | None = None
         self._networkThresholds: dict[str, float] | None = None  # as last taken over into the settings
         ui = desk.ui
         titles = [(f"{p.value.upper()} {what}", tip) for p in PATTERNS for what, tip in _kinds()]
@@ -50,22 +42,21 @@ class HeatMapsSection:
 
     def forget(self) -> None:
         """Looks at networks and thresholds anew (another scene, networks installed or removed)."""
-        self._settingsOf = self._networkThresholds = None
+        self._networkThresholds = None
 
     def compute(self, *_args) -> None:
-        """Computes the maps of levels that have none; a coarse preview first when that is wanted."""
+        """Computes the maps of levels that have none; each is shown as soon as it is there when that is wanted.
+
+        A coarse map first would be quicker still. There is none: see the notes for redistributors in the README.
+        """
         desk = self.desk
         before = RememberedMaps(desk.case)
-        try:
-            settings = self._settings()
-        except SScILDError as error:
-            self.row.fail(str(error), self.compute)
-            return
-        if not desk.parameters.quickPreview:
-            self._askFull(before)
-            return
-        coarse = replace(settings, step=min(settings.step * PREVIEW_STEPS, settings.patch))
-        self._ask(_("Computing a quick preview"), coarse, lambda result: self._previewed(result, before), before)
+        if not desk.parameters.showEachLevel:
+            self._askAll(before)
+        elif desk.case.staleLevels():
+            self._score(lambda result: self._scored(result, before), before, heatMaps=False)
+        else:
+            self._askNext(self._missing(), before)
 
     def resetThresholds(self, *_args) -> None:
         """Goes back to the thresholds that the network came with."""
@@ -106,9 +97,7 @@ class HeatMapsSection:
         complete = result is not None and bool(result.heat_maps)
         stale = bool(desk.case.staleLevels()) if result is not None else False
         blocked = first(desk.noScan(), desk.noLevels(), desk.noWork())
-        done = (
-            _("The heat maps of all levels are there.") if complete and not stale and not self._coarse(result) else ""
-        )
+        done = _("The heat maps of all levels are there.") if complete and not stale else ""
         allow(
             ui.heatMapsButton,
             first(blocked, done),
@@ -146,8 +135,6 @@ class HeatMapsSection:
         text = ""
         if result is not None and some and (stale or not result.heat_maps):
             text = _("A level moved: its heat map is missing. Compute again; the others are kept.")
-        elif result is not None and result.heat_maps and self._coarse(result):
-            text = _("This is the coarse preview.")
         self.ui.heatMapsLabel.setText(text)
         self.ui.heatMapsLabel.setVisible(bool(text))
 
@@ -180,39 +167,50 @@ class HeatMapsSection:
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
-    def _settings(self) -> HeatMapSettings:
-        """The full maps' settings: those of the chosen network. Raises ModelError when it is not here."""
-        from ..pipeline import find_model
+    def _missing(self) -> list[tuple[Level, int]]:
+        """Levels without heat maps of their present slices, each with its slice (canonical index)."""
+        case = self.desk.case
+        indices = case.levels.slice_indices(case.scan)
+        return [(level, k) for level, k in zip(Level, indices, strict=True) if not case.heatMapNodes.shows(level, k)]
 
-        name = self.desk.parameters.sNet
-        if self._settingsOf is None or self._settingsOf[0] != name:
-            self._settingsOf = name, HeatMapSettings.of_bundle(find_model(name or None, "s_net"))
-        return self._settingsOf[1]
+    def _scored(self, result, before: RememberedMaps) -> None:
+        self.desk.takeResult(result)
+        self._askNext(self._missing(), before)
 
-    def _coarse(self, result) -> bool:
-        """Whether the maps in the scene are a preview."""
-        steps = {maps.settings.step for maps in result.heat_maps}
-        return bool(steps) and any(step > self._fullStep for step in steps)
+    def _askNext(self, missing: list[tuple[Level, int]], before: RememberedMaps) -> None:
+        """Asks for the first of the missing levels; what it answers asks for the next."""
+        if not missing:
+            self._askAll(before)
+            return
+        (level, k), rest = missing[0], missing[1:]
 
-    @property
-    def _fullStep(self) -> int:
-        try:
-            return self._settings().step
-        except SScILDError:  # no network here any more: what is in the scene is all there will be
-            return 10**6
+        def show(maps) -> None:
+            with slicer.util.RenderBlocker():
+                self.desk.case.showHeatMaps(level, k, maps)
+            self._choosePattern(self._shownPattern())
+            self.desk.showPattern()
+            self._askNext(rest, before)
 
-    def _previewed(self, result, before: RememberedMaps) -> None:
-        self._computed(result)
-        self._askFull(before)
+        message = _("Computing the heat maps of level {level}; {count} more to come")
+        message = message.format(level=f"{level:d}", count=len(rest))
+        self._run(message, lambda session: session.heat_maps(k), show, before)
 
-    def _askFull(self, before) -> None:
-        self._ask(_("Computing the heat maps"), None, self._computed, before)
+    def _askAll(self, before: RememberedMaps) -> None:
+        self._score(self._computed, before, heatMaps=True)
 
-    def _ask(self, message: str, settings: HeatMapSettings | None, onResult, before) -> None:
+    def _score(self, onResult, before: RememberedMaps, heatMaps: bool) -> None:
         desk = self.desk
-        levels, name = desk.case.levels, desk.caseName()
-        p = desk.parameters
+        levels, name, p = desk.case.levels, desk.caseName(), desk.parameters
         fvc = float(p.fvcPercent) if p.fvcKnown else None
+        self._run(
+            _("Computing the heat maps") if heatMaps else _("Scoring the levels"),
+            lambda session: session.score(levels, case=name, fvc_percent=fvc, heat_maps=heatMaps),
+            onResult,
+            before,
+        )
+
+    def _run(self, message: str, ask, onResult, before: RememberedMaps) -> None:
+        desk = self.desk
 
         def restore() -> None:
             before.restore()
@@ -220,21 +218,15 @@ class HeatMapsSection:
             desk.showPattern()
             desk.refresh()
 
-        desk.run(
-            self.row,
-            message,
-            lambda session: session.score(
-                levels, case=name, fvc_percent=fvc, heat_maps=True, heat_map_settings=settings
-            ),
-            onResult,
-            self.compute,
-            restore,
-        )
+        desk.run(self.row, message, ask, onResult, self.compute, restore)
         desk.refresh()
 
+    def _shownPattern(self) -> str:
+        """The pattern to show from now on: the chosen one, or the total when none is."""
+        return "tot" if self.desk.parameters.pattern == "off" else self.desk.parameters.pattern
+
     def _computed(self, result) -> None:
-        if self.desk.parameters.pattern == "off":
-            self.desk.parameters.pattern = "tot"
+        self._choosePattern(self._shownPattern())
         self.desk.takeResult(result)
 
     def _choosePattern(self, name: str) -> None:

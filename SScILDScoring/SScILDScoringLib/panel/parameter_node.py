@@ -19,7 +19,7 @@ class ScoringParameters:
     inputVolume: the CT. lungs: a segmentation or label map of the lungs, instead of our own.
     useLayout: show the scoring layout. levelsVisible, levelsLocked: the level lines in the views.
     autoRescore: score a level again when its drag ends. fvcKnown, fvcPercent: forced vital capacity.
-    quickPreview: coarse heat maps first. pattern, opacity, window: which heat map is shown, and how
+    showEachLevel: heat maps appear level by level. pattern, opacity, window: which heat map is shown, and how
     (window: percentage points at the ends of the colour scale). ownThresholds, threshold...: heat-map thresholds in
     percentage points, used instead of the network's when ownThresholds is set.
     caseName, exportFolder, export...: what is written, where, under which name (empty: made from the volume's name).
@@ -37,7 +37,7 @@ class ScoringParameters:
     fvcKnown: bool = False
     fvcPercent: Annotated[float, WithinRange(10, 200)] = 80.0
 
-    quickPreview: bool = True
+    showEachLevel: bool = True
     pattern: Annotated[str, Choice(list(PATTERN_CHOICES))] = "tot"
     opacity: Annotated[float, WithinRange(0, 1)] = 0.7
     window: Annotated[float, WithinRange(0.5, 20)] = 4.0

@@ -1,4 +1,4 @@
-"""A case's result and heat maps as they were, so that a preview can be taken back."""
+"""A case's result and heat maps as they were, so that what a cancelled step has shown goes again."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class RememberedMaps:
     def restore(self) -> None:
         """The result and the overlays are what they were; overlays made since are gone."""
         case = self.case
-        if case.scene is None:
-            return
+        if case.scene is None or case.volumeNode is None:
+            return  # nothing to put back into
         for pattern in PATTERNS:
             for level in Level:
                 node = case.heatMapNodes.node(pattern, level)

@@ -35,6 +35,11 @@ class HeatMapNodes:
         """Whether all fifteen are there."""
         return all(self.node(pattern, level) is not None for pattern in PATTERNS for level in Level)
 
+    def shows(self, level: Level, k: int) -> bool:
+        """Whether all three overlays of a level are there and belong to axial slice ``k`` (canonical)."""
+        nodes = [self.node(pattern, level) for pattern in PATTERNS]
+        return all(node is not None and node.GetAttribute(_SLICE) == str(k) for node in nodes)
+
     def update(self, scan, result: ScanResult) -> list:
         """Makes the overlays those of ``result``; takes away those of slices that it no longer scores.
 
@@ -95,9 +100,9 @@ class HeatMapNodes:
 
         found = []
         for level, k in zip(Level, result.slice_indices, strict=True):
-            nodes = [self.node(pattern, level) for pattern in PATTERNS]
-            if any(node is None or node.GetAttribute(_SLICE) != str(k) for node in nodes):
+            if not self.shows(level, k):
                 return ()
+            nodes = [self.node(pattern, level) for pattern in PATTERNS]
             facts = json.loads(nodes[0].GetAttribute(_FACTS))
             settings = HeatMapSettings(**facts["settings"])
             lung = result.lungs.mask(k)
