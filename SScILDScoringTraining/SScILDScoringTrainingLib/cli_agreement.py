@@ -11,7 +11,7 @@ import typer
 from SScILDScoringLib.commands.terminal import STAGES, say, shown_progress
 from SScILDScoringLib.errors import SettingsError, TableError
 
-STAGES["agreement"] = "Comparing raters"
+STAGES |= {"agreement": "Comparing raters", "figures": "Drawing figures"}
 
 
 class Correction(StrEnum):
@@ -40,6 +40,9 @@ def agreement(
     fvc: Annotated[
         Path | None, typer.Option("--fvc", metavar="FVC.csv", help="Columns case, fvc_percent: for the Goh stage.")
     ] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw the raters against the reference, as PNG and PDF in OUT/figures.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, and no tables on the terminal.")] = False,
 ) -> None:
     """How well raters agree with a reference and with each other: MAE, bias, kappa, ICC, tests, Goh stage.
@@ -56,6 +59,8 @@ def agreement(
 
     if levels and (fvc or correct):
         raise SettingsError("--fvc and --correct are for scores: levels have no Goh stage and no patterns.")
+    if figures and output is None:
+        raise SettingsError("--figures needs a folder: add -o OUT.")
     read = read_level_tables if levels else read_score_tables
     settings = Settings(bootstrap, seed, correct.value if correct else None)
     found = [(table, path) for path in (reference, *raters) for table in read(path)]
@@ -66,8 +71,21 @@ def agreement(
     first, *others = distinct(*zip(*found, strict=True))
     with shown_progress(quiet) as progress:
         result = compare(first, others, settings, read_fvc(fvc) if fvc else None, progress)
+        if output is not None:
+            written = [path.name for path in result.write(output)]
+        if figures:
+            progress("figures", 0.0, "Drawing figures")
+            written.append(f"{len(_draw(first, others, result, output / 'figures'))} files in figures/")
     if not quiet:
         typer.echo(result.markdown(short=output is not None), nl=False)
     if output is not None:
-        written = result.write(output)
-        say(f"\nWritten to {output}: {', '.join(path.name for path in written)}")
+        say(f"\nWritten to {output}: {', '.join(written)}")
+
+
+def _draw(reference, raters, result, folder: Path) -> list[Path]:
+    """The figures of every rater against the reference; the forest plots and stages of all comparisons."""
+    from .agreement.figures import draw_all
+    from .agreement.tables import align
+
+    comparisons = [align(reference, rater) for rater in raters]
+    return draw_all(comparisons, folder, rows=result.rows, stages=result.stages)

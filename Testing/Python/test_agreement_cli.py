@@ -71,6 +71,18 @@ def test_levels_are_compared_in_millimetres_and_slices(study, capsys):
     assert "Goh" not in printed
 
 
+def test_figures_are_drawn_beside_the_tables(study, capsys):
+    assert run(app, ["agreement", "levels.csv", "net_levels.csv", "--levels", "-o", "out", "--figures"]) == 0
+    drawn = {path.name for path in (study / "out" / "figures").iterdir()}
+    assert {"bland_altman_levels_net_levels_levels.png", "bland_altman_levels_net_levels_levels.pdf"} <= drawn
+    assert f"{len(drawn)} files in figures/" in capsys.readouterr().out
+
+
+def test_figures_need_a_folder(study, capsys):
+    assert run(app, ["agreement", "levels.csv", "net_levels.csv", "--levels", "--figures"]) == 2
+    assert "--figures needs a folder: add -o OUT." in capsys.readouterr().err
+
+
 def test_vital_capacity_gives_stages_where_the_extent_does_not(study, capsys):
     (study / "fvc.csv").write_text("case,fvc_percent\np0,60\np1,60\np2,80\np3,80\n")
     assert run(app, ["agreement", "consensus.csv", "net.csv", "--bootstrap", "0"]) == 0
