@@ -24,7 +24,7 @@ from SScILDScoringLib.scene.errors import SceneError
 from SScILDScoringLib.scene.level_display import LEVEL_COLOURS
 from SScILDScoringLib.scene.level_nodes import LEVEL_ATTRIBUTE
 from SScILDScoringLib.scene.level_planes import LevelPlanes
-from SScILDScoringLib.scene.views import CORONAL_VIEW, SAGITTAL_VIEW, fitViews, showVolume
+from SScILDScoringLib.scene.views import CORONAL_VIEW, LEVEL_VIEWS, SAGITTAL_VIEW, fitViews, showLevel, showVolume
 from SScILDScoringLib.scene.volumes import scanFromVolume, volumeFromScan
 
 CHEST_MM = (100.0, 62.5, 20.0, -15.0, -50.0)
@@ -274,6 +274,30 @@ def test_a_click_without_moving_is_no_move(desk):
     assert desk.happened == []
     assert desk.planes.levels == before
     assert not desk.planes.canUndo
+
+
+def places(*opened) -> np.ndarray:
+    return np.array([slicer.util.arrayFromVTKMatrix(view.node.GetSliceToRAS()) for view in opened])
+
+
+@pytest.mark.parametrize("grip", ["dot", "arrow"])
+def test_a_click_leaves_all_views_where_they_are(desk, grip):
+    """Slicer sends views to what was clicked; a grip lies beside the CT, where there is nothing to see."""
+    jumps = []
+    jump = slicer.vtkMRMLMarkupsDisplayNode.JumpToPointEvent
+    desk.node(3).GetDisplayNode().AddObserver(jump, lambda caller, event: jumps.append(event))
+    own = desk.application.sliceView("Green", "Coronal", (300, 300))
+    own.show(desk.volume)
+    level = desk.application.sliceView(LEVEL_VIEWS[2], "Axial", (300, 300))
+    showLevel(desk.application.scene, 3, desk.scan, 30)
+    every = (desk.coronal, desk.sagittal, own, level)
+    before = places(*every)
+    dot = desk.coronal.pixelOf(desk.node(3).GetOriginWorld())
+    mouse = desk.mice[desk.coronal]
+    mouse.press(dot if grip == "dot" else desk.handle(3))
+    mouse.release()
+    assert jumps
+    np.testing.assert_array_equal(places(*every), before)
 
 
 @pytest.mark.parametrize("view", ["coronal", "sagittal"])

@@ -68,6 +68,30 @@ def test_registering_the_layout_does_not_switch_to_it(application):
     assert application.layoutNode.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
 
+def test_jumps_in_one_view_reach_none_of_ours_nor_ours_the_user_s(application):
+    scan = chest()
+    volume = volumeFromScan(scan, "CT")
+    own = [application.sliceView(name, "Axial", (200, 200)) for name in USERS_VIEWS]
+    views.registerLayout(application.layoutNode)
+    application.layoutNode.SetViewArrangement(views.LAYOUT_ID)
+    ours = {name: application.sliceView(name, None, (200, 200)) for name in views.SLICE_VIEWS}
+    views.showVolume(application.scene, volume, scan)
+
+    def moved(view) -> set[str]:
+        """Which views a jump from one view takes along."""
+        every = [*own, *ours.values()]
+        before = [sliceToRas(v.node) for v in every]
+        view.node.JumpAllSlices(view.node.GetScene(), 11, 12, 13, 1, view.node.GetViewGroup(), view.node)
+        after = [sliceToRas(v.node) for v in every]
+        for v, matrix in zip(every, before, strict=True):
+            v.node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(matrix))
+            v.node.UpdateMatrices()
+        return {v.layoutName for v, a, b in zip(every, before, after, strict=True) if not np.array_equal(a, b)}
+
+    assert moved(own[0]) == {"Green", "Yellow"}
+    assert [moved(view) for view in ours.values()] == 7 * [set()]
+
+
 @pytest.mark.parametrize("profile", [False, True])
 def test_the_layout_has_big_overviews_on_top_and_five_equal_levels_below(profile):
     top, levels, table = ElementTree.fromstring(views.layoutDescription(profile)).findall("item")
@@ -308,6 +332,8 @@ def test_a_scene_saved_without_the_application_opens_with_views_on_the_levels(ap
         view = loaded.sliceView(views.levelView(3))
         np.testing.assert_allclose(sliceToRas(view.node), before, atol=1e-3)  # a scene file has six digits
         assert view.compositeNode.GetBackgroundVolumeID() == slicer.util.getNode("CT").GetID()
+        showing = views.sliceNode(loaded.scene, views.levelView(3))
+        assert showing.GetViewGroup() == views.VIEW_GROUPS[views.levelView(3)]
         assert view.render().std() > 10
     # Slicer saves "Reformat" as a rotated view's orientation and complains about it itself when it loads the scene.
     assert all("preset name: Reformat" in message for message in vtk_messages)

@@ -60,9 +60,10 @@ def gripsInSight(scan: CTScan, sliceNodes: Iterable) -> Grips:
 
 
 class ViewWatch:
-    """Calls a method whenever one of some views changes, also of views whose nodes come into the scene later.
+    """The views that show level lines: tells when one of them changes, and can put them back where they were.
 
-    The method is held weakly: the watch ends with its owner, or with :meth:`stop`.
+    Views whose nodes come into the scene later are taken in then. The method is held weakly: the watch ends with its
+    owner, or with :meth:`stop`.
 
     Args:
         scene: of the views.
@@ -74,10 +75,21 @@ class ViewWatch:
         self.nodes: list = []
         self._scene, self._awaited = scene, list(viewNodeIDs)
         self._tags: list = []
+        self._places: list[tuple] = []
         self._tell = _calling(WeakMethod(changed))
         self._tags.append((scene, scene.AddObserver(scene.NodeAddedEvent, _calling(WeakMethod(self._onNodeAdded)))))
         self.stop = finalize(self, _removeObservers, self._tags)
         self._attach()
+
+    def remember(self) -> None:
+        """Keeps where the views are, for :meth:`putBack`."""
+        self._places = [(node, slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())) for node in self.nodes]
+
+    def putBack(self) -> None:
+        """Puts the views back where they were at the last :meth:`remember`."""
+        for node, matrix in self._places:
+            node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(matrix))
+            node.UpdateMatrices()
 
     def _onNodeAdded(self) -> None:
         if self._awaited and self._attach():

@@ -312,9 +312,13 @@ class LevelPlanes:
                 (events.PointEndInteractionEvent, LevelPlanes._onEnd),
             ):
                 tags.append((node, node.AddObserver(event, _calling(owner, handler, level))))
+            display, clicked = node.GetDisplayNode(), slicer.vtkMRMLMarkupsDisplayNode.JumpToPointEvent
+            if display is not None:  # after Slicer's own observer
+                tags.append((display, display.AddObserver(clicked, _calling(owner, LevelPlanes._onClicked, level), -1)))
         return finalize(self, _removeObservers, tags)
 
     def _onStart(self, level: Level) -> None:
+        self._views.remember()
         before = self._known()
         byPoint = self._node(level).GetDisplayNode().GetActiveComponentType() == _CONTROL_POINT
         self._drag = _Drag(level, before, before[level].mm, before[level].mm, byPoint)
@@ -345,6 +349,10 @@ class LevelPlanes:
         if self._levels.mm != drag.before.mm:
             self._history.record(drag.before)
             self._tellMoved(level, self._levels)
+
+    def _onClicked(self, level: Level) -> None:
+        """Takes back what Slicer does on a click: it sends the views to the grip, where there is no CT."""
+        self._views.putBack()
 
     def _onChangedElsewhere(self, level: Level, mm: float) -> None:
         before = self._levels

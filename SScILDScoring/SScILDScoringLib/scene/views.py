@@ -29,6 +29,13 @@ LEVEL_VIEWS = tuple(f"SScILDLevel{level:d}" for level in Level)
 SLICE_VIEWS = (*COMPARED_VIEWS, *LEVEL_VIEWS)
 TABLE_VIEW, PLOT_VIEW = "SScILDTable", "SScILDPlot"
 
+VIEW_GROUPS = {name: LAYOUT_ID + n for n, name in enumerate(SLICE_VIEWS)}
+"""View groups by view. Linked views, the crosshair and jumps to a clicked place move only views of the same group.
+
+Every view of ours is a group of its own: a level view must stay on its slice, a click on a line's grip must not send
+the other overview there, and none may follow the user's views.
+"""
+
 _MARGIN = 0.04
 """How much more than the CT a fitted view shows, as a share of its size."""
 
@@ -90,7 +97,8 @@ def _sliceView(name: str, orientation: str, label: str, colour: str) -> str:
         f'<view class="vtkMRMLSliceNode" singletontag="{name}">'
         f'<property name="orientation" action="default">{orientation}</property>'
         f'<property name="viewlabel" action="default">{label}</property>'
-        f'<property name="viewcolor" action="default">{colour}</property></view>'
+        f'<property name="viewcolor" action="default">{colour}</property>'
+        f'<property name="viewgroup" action="default">{VIEW_GROUPS[name]}</property></view>'
     )
 
 
@@ -115,10 +123,14 @@ def viewNodeID(name: str) -> str:
 
 
 def sliceNode(scene, name: str):
-    """The ``vtkMRMLSliceNode`` of one of our views; made when the scene has none yet."""
-    node = scene.GetSingletonNode(name, "vtkMRMLSliceNode")
-    if node is not None:
-        return node
+    """The ``vtkMRMLSliceNode`` of one of our views, in its own view group; made when the scene has none yet."""
+    node = scene.GetSingletonNode(name, "vtkMRMLSliceNode") or _newSliceNode(scene, name)
+    if node.GetViewGroup() != VIEW_GROUPS[name]:  # a scene file keeps only whether there was one
+        node.SetViewGroup(VIEW_GROUPS[name])
+    return node
+
+
+def _newSliceNode(scene, name: str):
     if not _hasOrientations(scene):
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
     node = scene.CreateNodeByClass("vtkMRMLSliceNode")
