@@ -10,8 +10,8 @@ import numpy as np
 from SScILDScoringLib.scores import Pattern
 
 from .. import measures
-from . import style
-from .style import Pairs
+from . import legends, pairing, style
+from .pairing import Pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def bland_altman(
     difference_unit: str | None = None,
     what: str = "slices",
     groups: Mapping[Pattern | str, Sequence[int]] | None = None,
-    group_names: Sequence[str] = (),
+    group_names: Mapping[int, str] | None = None,
 ) -> Figure:
     """Difference (rater minus reference) over the mean of both; one panel a series, all on the same scale.
 
@@ -42,12 +42,13 @@ def bland_altman(
         pairs: by pattern or title: reference and rater, ``(n,)`` each in ``unit``; NaN where missing.
         names: of reference and rater. unit: of the scores.
         difference_unit: of their difference; ``unit`` when None, percentage points when that is ``%``.
-        what: what a pair is, in the plural. groups, group_names: groups of pairs with colours of their own (levels).
+        what: what a pair is, in the plural.
+        groups, group_names: numbers of groups of pairs with colours of their own (levels), and their names.
 
     Returns:
         One column wide for one series, two columns for more.
     """
-    panels = style.panels_of(pairs, groups)
+    panels = pairing.panels_of(pairs, groups)
     figure = style.new_figure(style.SINGLE_MM if len(panels) == 1 else style.DOUBLE_MM, 70)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     difference_unit = difference_unit or ("percentage points" if unit == "%" else unit)
@@ -55,11 +56,11 @@ def bland_altman(
     differences = [p.answer - p.reference for p in panels]
     agreements = [measures.limits_of_agreement(p.reference, p.answer) if p.n else None for p in panels]
     highest = max(
-        (style.multiplicities(*xy)[1].max(initial=1) for xy in zip(means, differences, strict=True)), default=1
+        (pairing.multiplicities(*xy)[1].max(initial=1) for xy in zip(means, differences, strict=True)), default=1
     )
-    unit_area = style.circle_unit(highest)
+    unit_area = pairing.circle_unit(highest)
     known = np.array([value for agreement in agreements if agreement for value in agreement])
-    low, high = style.span_of(*differences, known, margin=0.06, at_least=10.0)
+    low, high = style.span_of(*differences, known, np.zeros(1), margin=0.06, at_least=10.0)
     for ax, panel, mean, difference, agreement in zip(axes, panels, means, differences, agreements, strict=True):
         ax.set_title(panel.title)
         ax.set_xlabel(style.wrapped(f"Mean of {names[1]} and {names[0]} ({unit})"))
@@ -69,12 +70,12 @@ def bland_altman(
             style.nothing_to_draw(ax)
             continue
         ax.axhline(0, color=style.PALE, linewidth=0.6, zorder=1)
-        style.draw_panel_circles(ax, mean, difference, unit_area, panel)
+        pairing.draw_panel_circles(ax, mean, difference, unit_area, panel)
         _draw_limits(ax, agreement, high - low)
     axes[0].set_ylabel(style.wrapped(f"{names[1]} − {names[0]} ({difference_unit})", 46))
-    lines = [style.line_entry("bias"), style.line_entry("95 % limits of agreement", ls=LIMIT_LINE)]
-    circles = style.circle_entries(unit_area, highest, what)
-    style.outside_legend(figure, lines, circles, style.group_entries(group_names))
+    lines = [legends.line_entry("bias"), legends.line_entry("95 % limits of agreement", ls=LIMIT_LINE)]
+    circles = legends.circle_entries(unit_area, highest, what)
+    legends.outside_legend(figure, lines, circles, legends.group_entries(group_names or {}))
     return figure
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from SScILDScoringLib.levels import Level
 from SScILDScoringLib.scores import Pattern
 
-from . import style
+from . import legends, pairing, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def box_plots(
         for key, series in differences.items()
         for rater, (values, levels) in series.items()
     }
-    unit_area = style.circle_unit(max((b.most for group in boxes.values() for b in group), default=1))
+    unit_area = pairing.circle_unit(max((b.most for group in boxes.values() for b in group), default=1))
     for ax, (key, series) in zip(axes, differences.items(), strict=True):
         for place, rater in enumerate(raters):
             if rater in series:
@@ -143,7 +143,7 @@ def _draw_rater(axes: Axes, boxes: Sequence[_Box], shift: float, width: float, c
             capprops={"color": colour, "linewidth": 0.7},
             zorder=2,
         )
-        style.draw_circles(axes, np.full(len(box.beyond), place + shift), box.beyond, unit, colour)
+        pairing.draw_circles(axes, np.full(len(box.beyond), place + shift), box.beyond, unit, colour)
         axes.plot(
             place + shift,
             box.mean,
@@ -176,5 +176,5 @@ def _legend(figure: Figure, raters: Sequence[str], unit: float, highest: int, wh
         markeredgecolor=style.INK,
         markeredgewidth=0.6,
     )
-    explanation = [(mean, "mean"), style.line_entry("whiskers: middle 95 %", style.GREY)]
-    style.outside_legend(figure, entries, explanation, style.circle_entries(unit, highest, what))
+    explanation = [(mean, "mean"), legends.line_entry("whiskers: middle 95 %", style.GREY)]
+    legends.outside_legend(figure, entries, explanation, legends.circle_entries(unit, highest, what))

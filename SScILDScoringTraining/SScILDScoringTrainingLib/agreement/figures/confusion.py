@@ -10,8 +10,8 @@ import numpy as np
 from SScILDScoringLib.scores import Pattern, rounded
 
 from .. import measures
-from . import style
-from .style import Pairs
+from . import pairing, style
+from .pairing import Pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def score_confusion(
         pairs: by pattern or title: reference and rater in percent, ``(n,)`` each; NaN where missing.
         names: of reference and rater. what: what is counted, in the plural.
     """
-    panels = style.panels_of(pairs)
+    panels = pairing.panels_of(pairs)
     matrices = [score_matrix(p.reference, p.answer) for p in panels]
     figure = style.new_figure(style.DOUBLE_MM, 150 if len(panels) == 1 else 60)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]

@@ -10,9 +10,9 @@ import numpy as np
 from SScILDScoringLib.scores import Pattern
 
 from .. import measures
-from . import style
+from . import legends, pairing, style
+from .pairing import Pairs, Panel
 from .scatter import draw_square
-from .style import Pairs, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,29 +27,29 @@ def correlation(
     unit: str = "%",
     what: str = "slices",
     groups: Mapping[Pattern | str, Sequence[int]] | None = None,
-    group_names: Sequence[str] = (),
+    group_names: Mapping[int, str] | None = None,
 ) -> Figure:
     """Rater over reference, least-squares line, its equation and Pearson's r; one panel a series.
 
     Args:
         pairs: by pattern or title: reference and rater, ``(n,)`` each in ``unit``; NaN where missing.
         names: of reference and rater. unit: of the scores. what: what a pair is, in the plural.
-        groups, group_names: groups of pairs with colours of their own (levels).
+        groups, group_names: numbers of groups of pairs with colours of their own (levels), and their names.
 
     Returns:
         One column wide for one series, two columns for more.
     """
-    panels = style.panels_of(pairs, groups)
+    panels = pairing.panels_of(pairs, groups)
     figure, axes, unit_area, highest = draw_square(panels, names, unit)
     for ax, panel in zip(axes, panels, strict=True):
         if panel.n:
             _draw_regression(ax, panel)
     lines = [
-        style.line_entry("regression", linewidth=1.2),
-        style.line_entry("identity", style.GREY, style.IDENTITY_LINE, 0.7),
+        legends.line_entry("regression", linewidth=1.2),
+        legends.line_entry("identity", style.GREY, style.IDENTITY_LINE, 0.7),
     ]
-    circles = style.circle_entries(unit_area, highest, what)
-    style.finish_squares(figure, axes, lines, circles, style.group_entries(group_names))
+    circles = legends.circle_entries(unit_area, highest, what)
+    legends.finish_squares(figure, axes, lines, circles, legends.group_entries(group_names or {}))
     return figure
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from SScILDScoringLib.scores import Pattern, rounded
 
 from .. import measures
-from . import style
+from . import legends, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,7 @@ def distributions(scores: Mapping[Pattern | str, Mapping[str, Sequence[float]]],
     axes[-1, 1].set_xlabel("Score (%)")
     figure.supylabel(f"Share of {what} (%)", fontsize=style.BASE_PT)
     labels = [f"{rater} ({_count(scores.values(), rater)})" for rater in raters]
-    style.outside_legend(figure, _entries(labels))
+    legends.outside_legend(figure, _entries(labels))
     return figure
 
 
@@ -100,11 +100,11 @@ def _draw_series(zero: Axes, rest: Axes, shares: np.ndarray, place: int, count: 
     rest.plot(categories[1:] + 3.4 * shift, shares[1:], **look)
 
 
-def _entries(raters: Sequence[str]) -> list[style.Entry]:
+def _entries(raters: Sequence[str]) -> list[legends.Entry]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    entries: list[style.Entry] = [(Patch(facecolor=style.PALE, edgecolor=style.GREY, linewidth=0.4), raters[0])]
+    entries: list[legends.Entry] = [(Patch(facecolor=style.PALE, edgecolor=style.GREY, linewidth=0.4), raters[0])]
     for place, rater in enumerate(raters[1:]):
         colour = style.RATER_COLOURS[place % len(style.RATER_COLOURS)]
         marker = style.RATER_MARKERS[place % len(style.RATER_MARKERS)]

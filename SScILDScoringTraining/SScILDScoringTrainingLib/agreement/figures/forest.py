@@ -124,7 +124,7 @@ def draw_estimate(axes: Axes, place: float, estimate: Estimate, colour: str, mar
     axes.annotate(
         text,
         (1, place),
-        (3, 0),
+        (5, 0),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
         va="center",
@@ -139,7 +139,7 @@ def numbers_title(axes: Axes) -> None:
     axes.annotate(
         "Estimate (95 % CI)",
         (1, 1),
-        (3, 0),
+        (5, 0),
         xycoords="axes fraction",
         textcoords="offset points",
         va="bottom",

@@ -10,9 +10,9 @@ import numpy as np
 from SScILDScoringLib.scores import Pattern
 
 from .. import measures
-from . import style
+from . import legends, pairing, style
+from .pairing import Pairs
 from .scatter import draw_square
-from .style import Pairs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def derived_scores(
     Returns:
         One column wide for one pattern, two columns for more.
     """
-    panels = style.panels_of(pairs)
+    panels = pairing.panels_of(pairs)
     names = ("Network output", "Derived score")
     figure, axes, unit_area, highest = draw_square(panels, names, "%")
     for ax, key, panel in zip(axes, pairs, panels, strict=True):
@@ -55,10 +55,10 @@ def derived_scores(
             text += f"\nt = {style.number(thresholds[key])}"
         ax.text(0.04, 0.96, text, transform=ax.transAxes, va="top", fontsize=style.SMALL_PT, gid="r2")
     lines = [
-        style.line_entry("regression", linewidth=1.2),
-        style.line_entry("identity", style.GREY, style.IDENTITY_LINE, 0.7),
+        legends.line_entry("regression", linewidth=1.2),
+        legends.line_entry("identity", style.GREY, style.IDENTITY_LINE, 0.7),
     ]
-    style.finish_squares(figure, axes, lines, style.circle_entries(unit_area, highest, what))
+    legends.finish_squares(figure, axes, lines, legends.circle_entries(unit_area, highest, what))
     return figure
 
 
@@ -107,7 +107,7 @@ def threshold_curve(
             best, error, marker=marker, ms=4.5, color=colour, markeredgecolor="white", gid="chosen", clip_on=False
         )
         label = f"{style.name_of(key)}: t = {style.number(best)}, MAE {style.number(error)}"
-        entry, _ = style.line_entry(label, colour, ls, 1.2)
+        entry, _ = legends.line_entry(label, colour, ls, 1.2)
         entry.set(marker=marker, markersize=4)
         entries.append((entry, label))
     everything = np.concatenate([np.asarray(v, float) for v in errors.values()])
@@ -116,5 +116,5 @@ def threshold_curve(
     axes.set_xlabel("Threshold t (percentage points)")
     axes.set_ylabel("MAE (percentage points)")
     axes.set_title("Derived against network score" + ("" if n is None else f" ({style.count_text(n)} {what})"))
-    style.outside_legend(figure, *([entry] for entry in entries), stacked=True)
+    legends.outside_legend(figure, *([entry] for entry in entries), stacked=True)
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from SScILDScoringLib.scores import Pattern
 
-from . import style
+from . import legends, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,7 +101,7 @@ def likert_bars(ratings: Ratings, *, what: str = "maps") -> Figure:
     axes.set_ylim(places[-1] + 0.55, -0.55)
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"Share of {what} (%)")
-    style.outside_legend(figure, _entries())
+    legends.outside_legend(figure, _entries())
     return figure
 
 
@@ -125,7 +125,7 @@ def likert_pies(ratings: Ratings, *, what: str = "maps") -> Figure:
             counts = patterns.get(key, (0,) * len(LABELS))
             ax.set_title(f"{reader}, {style.name_of(key)} (n = {int(np.sum(counts))} {what})", loc="center")
             _draw_pie(ax, shares(counts))
-    style.outside_legend(figure, _entries())
+    legends.outside_legend(figure, _entries())
     return figure
 
 
@@ -173,7 +173,7 @@ def _spread(degrees: Sequence[float]) -> list[float]:
     return [angle + back for angle in placed]
 
 
-def _entries() -> list[style.Entry]:
+def _entries() -> list[legends.Entry]:
     from matplotlib.patches import Patch
 
     return [(Patch(facecolor=colour), label) for colour, label in zip(COLOURS, LABELS, strict=True)]

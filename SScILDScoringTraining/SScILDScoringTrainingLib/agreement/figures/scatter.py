@@ -9,8 +9,8 @@ import numpy as np
 
 from SScILDScoringLib.scores import Pattern
 
-from . import style
-from .style import Pairs, Panel
+from . import legends, pairing, style
+from .pairing import Pairs, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,31 +36,31 @@ def score_scatter(
     Returns:
         One column wide for one series, two columns for more.
     """
-    panels = style.panels_of(pairs)
+    panels = pairing.panels_of(pairs)
     figure, axes, unit_area, highest = draw_square(panels, names, unit)
     for ax, panel in zip(axes, panels, strict=True):
         if panel.n:
             _draw_band(ax, panel, band, unit)
     entries = [
-        style.line_entry("identity", style.GREY, style.IDENTITY_LINE, 0.7),
-        *style.circle_entries(unit_area, highest, what),
+        legends.line_entry("identity", style.GREY, style.IDENTITY_LINE, 0.7),
+        *legends.circle_entries(unit_area, highest, what),
     ]
-    style.finish_squares(figure, axes, entries)
+    legends.finish_squares(figure, axes, entries)
     return figure
 
 
 def draw_square(
     panels: Sequence[Panel], names: tuple[str, str], unit: str
 ) -> tuple[Figure, Sequence[Axes], float, int]:
-    """Square panels with circles and the line of identity, both axes alike; :func:`style.finish_squares` is to follow.
+    """Square panels with circles and the line of identity, both axes alike; :func:`.legends.finish_squares` must follow.
 
     Returns:
-        The figure, its panels, the circles' unit (see :func:`style.circle_unit`) and the highest multiplicity.
+        The figure, its panels, the circles' unit (see :func:`.pairing.circle_unit`) and the highest multiplicity.
     """
     figure = style.new_figure(style.SINGLE_MM if len(panels) == 1 else style.DOUBLE_MM, 120)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=unit == "%")[0]
-    highest = max(int(style.multiplicities(p.reference, p.answer)[1].max(initial=1)) for p in panels)
-    unit_area = style.circle_unit(highest)
+    highest = max(int(pairing.multiplicities(p.reference, p.answer)[1].max(initial=1)) for p in panels)
+    unit_area = pairing.circle_unit(highest)
     for ax, panel in zip(axes, panels, strict=True):
         limits = style.GRID_LIMITS if unit == "%" else style.span_of(panel.reference, panel.answer)
         ax.set(xlim=limits, ylim=limits, aspect="equal", title=panel.title)
@@ -73,7 +73,7 @@ def draw_square(
             continue
         ends = (0, 100) if unit == "%" else limits
         ax.plot(ends, ends, color=style.GREY, ls=style.IDENTITY_LINE, linewidth=0.7, zorder=2, label="identity")
-        style.draw_panel_circles(ax, panel.reference, panel.answer, unit_area, panel)
+        pairing.draw_panel_circles(ax, panel.reference, panel.answer, unit_area, panel)
     axes[0].set_ylabel(style.wrapped(f"{names[1]} ({unit})"))
     return figure, axes, unit_area, highest
 

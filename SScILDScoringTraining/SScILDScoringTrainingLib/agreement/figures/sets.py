@@ -20,8 +20,9 @@ from .confusion import score_confusion, stage_confusion
 from .correlation import correlation
 from .distributions import distributions
 from .forest import MEASURE_NAMES, forest, rows_of
+from .pairing import Pairs
 from .scatter import score_scatter
-from .style import Pairs, save
+from .style import save
 
 LEVEL_TITLE = "Levels"
 
@@ -112,7 +113,7 @@ def _of_levels(aligned: Aligned) -> dict:
         "unit": "mm",
         "what": "levels",
         "groups": groups,
-        "group_names": [level.name for level in Level if level in groups[LEVEL_TITLE]],
+        "group_names": {int(level): level.name for level in Level if level in groups[LEVEL_TITLE]},
     }
     return {"bland_altman_levels": bland_altman(pairs, **options), "correlation_levels": correlation(pairs, **options)}
 
