@@ -197,6 +197,9 @@ def addLegend(node, viewNodeIDs: Sequence[str], title: str) -> slicer.vtkMRMLCol
     legend.SetOrientation(legend.Horizontal)
     legend.SetPosition(0.5, 0.02)
     _sizeLegend(node, legend)
+    for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+        text.SetBackgroundColor(0.0, 0.0, 0.0)  # to be read on a bright table, too
+        text.SetBackgroundOpacity(0.45)
     legend.SetVisibility(True)
     legend.SetViewNodeIDs(list(viewNodeIDs))
     legend.EndModify(modifying)
@@ -207,7 +210,7 @@ def _sizeLegend(node, legend) -> None:
     """Numbers without many digits, and a bar so short that they, and the title in their size, stay within the view."""
     even = windowOf(node) % 2 == 0
     legend.SetNumberOfLabels(5 if even else 3)
-    legend.SetSize(0.12, 0.33 if even else 0.2)
+    legend.SetSize(0.14, 0.33 if even else 0.2)
 
 
 def _setVoxels(node, array: np.ndarray, ijkToRas: np.ndarray) -> None:
