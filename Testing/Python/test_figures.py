@@ -534,13 +534,17 @@ def test_one_comparison_gives_its_set_of_figures(tmp_path):
     first = align(reference, ScoreTable("L&S-Net", "", CASE[:-2], LEVEL[:-2], scores(2)[:-2]))
     second = align(reference, ScoreTable("A/B", "T1", CASE, LEVEL, scores(3)))
     settings = Settings(samples=0)
+    told = []
     written = figures.draw_all(
         [first, second],
         tmp_path,
         rows=agreement_rows("reference", first, settings),
         stages=[stage_agreement("reference", first, settings)],
         formats=("png",),
+        progress=lambda stage, share, message: told.append((stage, share)),
     )
+    assert told[0] == ("figures", 0)
+    assert told[-1] == ("figures", 1)
     one = [
         f"{kind}_{rater}_Consensus.png"
         for rater in ("L_S-Net", "A_B_T1")
@@ -549,6 +553,13 @@ def test_one_comparison_gives_its_set_of_figures(tmp_path):
     together = ["box_plots_Consensus.png", "distributions_Consensus.png", "forest_reference.png"]
     assert sorted(p.name for p in written) == sorted([*one, *together, "goh_stage_L_S-Net_Consensus.png"])
     assert sorted(tmp_path.iterdir()) == sorted(written)
+
+
+def test_raters_whose_names_look_alike_keep_files_of_their_own():
+    from SScILDScoringTrainingLib.agreement.figures.sets import file_names
+
+    names = file_names(["A/B", "A_B", "a b", "../..", "A/B", "Müller T1"])
+    assert names == {"A/B": "A_B", "A_B": "A_B-2", "a b": "a_b-3", "../..": "rater", "Müller T1": "M_ller_T1"}
 
 
 def test_rows_that_one_side_lacks_are_missing_in_the_figures():

@@ -52,7 +52,7 @@ def score_scatter(
 def draw_square(
     panels: Sequence[Panel], names: tuple[str, str], unit: str
 ) -> tuple[Figure, Sequence[Axes], float, int]:
-    """Square panels with circles and the line of identity, both axes alike; :func:`.legends.finish_squares` must follow.
+    """Square panels with circles and the line of identity, both axes alike; ends with :func:`.legends.finish_squares`.
 
     Returns:
         The figure, its panels, the circles' unit (see :func:`.pairing.circle_unit`) and the highest multiplicity.

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from SScILDScoringLib.levels import Level
+from SScILDScoringLib.progress import Progress, silent
 from SScILDScoringLib.scores import PATTERNS, Pattern
 
 from ..goh import StageAgreement
 from ..rows import Row
 from ..tables import Aligned, ScoreTable
 from .bland_altman import bland_altman
-from .box_plots import box_plots
+from .box_plots import Series, box_plots
 from .confusion import score_confusion, stage_confusion
 from .correlation import correlation
 from .distributions import distributions
@@ -24,7 +27,14 @@ from .pairing import Pairs
 from .scatter import score_scatter
 from .style import save
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LEVEL_TITLE = "Levels"
+POSITION = "position_mm"
+
+Drawings = dict[str, Callable[[], "Figure"]]
+"""File name without ending -> what draws it."""
 
 
 def draw_all(
@@ -34,6 +44,7 @@ def draw_all(
     rows: Iterable[Row] = (),
     stages: Iterable[StageAgreement] = (),
     formats: Sequence[str] = ("png", "pdf"),
+    progress: Progress = silent,
 ) -> list[Path]:
     """Draws the set of one comparison, or of several with the same reference.
 
@@ -45,7 +56,7 @@ def draw_all(
         aligned: score tables or level tables; rows that one side lacks are stated as missing in the figures.
         folder: made as needed; files of the same names are replaced.
         rows: the numbers of the comparisons, for the forest plots. stages: for the confusion of Goh stages.
-        formats: endings of the files.
+        formats: endings of the files. progress: called with stage ``figures`` before each figure.
 
     Returns:
         The files.
@@ -53,34 +64,43 @@ def draw_all(
     Raises:
         SettingsError: a file cannot be written.
     """
-    folder = Path(folder)
     comparisons = [aligned] if isinstance(aligned, Aligned) else list(aligned)
-    figures = {}
+    rows, stages = list(rows), list(stages)
+    names = file_names(title for one in (*comparisons, *stages) for title in (one.first, one.second))
+    drawings: Drawings = {}
     for one in comparisons:
-        end = f"_{_slug(one.second)}_{_slug(one.first)}"
-        draw = _of_scores if one.columns == ScoreTable.columns else _of_levels
-        figures |= {f"{name}{end}": figure for name, figure in draw(one).items()}
-    figures |= _together(comparisons)
-    rows = list(rows)
-    for kind, levels in dict.fromkeys((row.kind, row.column == "position_mm") for row in rows):
-        of_kind = [row for row in rows if (row.kind, row.column == "position_mm") == (kind, levels)]
-        found = rows_of(of_kind, ("icc", "mae") if levels else ("kappa", "icc"))
-        if found:
-            names = MEASURE_NAMES | ({"mae": "MAE (mm)"} if levels else {})
-            figures[f"forest_levels_{kind}" if levels else f"forest_{kind}"] = forest(found, names=names)
+        of_pair = _of_scores(one) if one.columns == ScoreTable.columns else _of_levels(one)
+        end = f"{names[one.second]}_{names[one.first]}"
+        drawings |= {f"{name}_{end}": draw for name, draw in of_pair.items()}
+    drawings |= _together(comparisons, names) | _forests(rows)
     for stage in stages:
-        names = (stage.first, stage.second)
-        name = f"goh_stage_{_slug(stage.second)}_{_slug(stage.first)}"
-        figures[name] = stage_confusion(stage.matrix, names=names)
+        draw = partial(stage_confusion, stage.matrix, names=(stage.first, stage.second))
+        drawings[f"goh_stage_{names[stage.second]}_{names[stage.first]}"] = draw
     written = []
-    for name, figure in figures.items():
-        written += save(figure, folder / name, formats)
+    for number, (name, draw) in enumerate(drawings.items()):
+        progress("figures", number / len(drawings), name)
+        written += save(draw(), Path(folder) / name, formats)
+    progress("figures", 1.0, f"{len(drawings)} figures")
     return written
 
 
 def score_pairs(aligned: Aligned) -> dict[Pattern, Pairs]:
     """Both raters' scores by pattern; rows that one of the two lacks are there as NaN, so that figures name them."""
     return {pattern: _with_missing(aligned, *aligned.of(pattern)) for pattern in PATTERNS}
+
+
+def file_names(titles: Iterable[str]) -> dict[str, str]:
+    """Titles as parts of file names, without what file systems dislike; different titles stay different."""
+    names: dict[str, str] = {}
+    for title in dict.fromkeys(titles):
+        plain = re.sub(r"[^A-Za-z0-9.-]+", "_", title).strip("._") or "rater"
+        taken = {name.lower() for name in names.values()}
+        number = 2
+        name = plain
+        while name.lower() in taken:
+            name, number = f"{plain}-{number}", number + 1
+        names[title] = name
+    return names
 
 
 def _with_missing(aligned: Aligned, x: np.ndarray, y: np.ndarray) -> Pairs:
@@ -94,55 +114,54 @@ def _levels_with_missing(aligned: Aligned) -> np.ndarray:
     )
 
 
-def _of_scores(aligned: Aligned) -> dict:
+def _of_scores(aligned: Aligned) -> Drawings:
     pairs, names = score_pairs(aligned), (aligned.first, aligned.second)
     return {
-        "bland_altman": bland_altman(pairs, names=names),
-        "correlation": correlation(pairs, names=names),
-        "scatter": score_scatter(pairs, names=names),
-        "confusion": score_confusion(pairs, names=names),
-        "confusion_tot": score_confusion({Pattern.TOT: pairs[Pattern.TOT]}, names=names),
+        "bland_altman": partial(bland_altman, pairs, names=names),
+        "correlation": partial(correlation, pairs, names=names),
+        "scatter": partial(score_scatter, pairs, names=names),
+        "confusion": partial(score_confusion, pairs, names=names),
+        "confusion_tot": partial(score_confusion, {Pattern.TOT: pairs[Pattern.TOT]}, names=names),
     }
 
 
-def _of_levels(aligned: Aligned) -> dict:
+def _of_levels(aligned: Aligned) -> Drawings:
     pairs = {LEVEL_TITLE: _with_missing(aligned, *aligned.of())}
-    groups = {LEVEL_TITLE: _levels_with_missing(aligned)}
+    levels = _levels_with_missing(aligned)
     options = {
         "names": (aligned.first, aligned.second),
         "unit": "mm",
         "what": "levels",
-        "groups": groups,
-        "group_names": {int(level): level.name for level in Level if level in groups[LEVEL_TITLE]},
+        "groups": {LEVEL_TITLE: levels},
+        "group_names": {int(level): level.name for level in Level if level in levels},
     }
-    return {"bland_altman_levels": bland_altman(pairs, **options), "correlation_levels": correlation(pairs, **options)}
+    return {
+        "bland_altman_levels": partial(bland_altman, pairs, **options),
+        "correlation_levels": partial(correlation, pairs, **options),
+    }
 
 
-def _together(comparisons: Sequence[Aligned]) -> dict:
+def _together(comparisons: Sequence[Aligned], names: Mapping[str, str]) -> Drawings:
     """The figures that show several raters: one set for each reference and kind of table."""
-    figures = {}
+    drawings: Drawings = {}
     sets: dict[tuple, list[Aligned]] = {}
     for one in comparisons:
         sets.setdefault((one.first, one.columns), []).append(one)
     for (reference, columns), found in sets.items():
-        end = _slug(reference)
+        end = names[reference]
         if columns == ScoreTable.columns:
-            differences = {
-                pattern: {one.second: _difference(one, score_pairs(one)[pattern]) for one in found}
-                for pattern in PATTERNS
-            }
-            figures[f"box_plots_{end}"] = box_plots(differences, reference=reference)
-            figures[f"distributions_{end}"] = distributions(_distribution(found))
+            differences = {p: {one.second: _difference(one, score_pairs(one)[p]) for one in found} for p in PATTERNS}
+            drawings[f"box_plots_{end}"] = partial(box_plots, differences, reference=reference)
+            drawings[f"distributions_{end}"] = partial(distributions, _distribution(found))
         else:
-            of = {one.second: _difference(one, _with_missing(one, *one.of())) for one in found}
-            figures[f"box_plots_levels_{end}"] = box_plots(
-                {LEVEL_TITLE: of}, reference=reference, unit="mm", what="levels"
-            )
-    return figures
+            of = {LEVEL_TITLE: {one.second: _difference(one, _with_missing(one, *one.of())) for one in found}}
+            options = {"reference": reference, "unit": "mm", "what": "levels"}
+            drawings[f"box_plots_levels_{end}"] = partial(box_plots, of, **options)
+    return drawings
 
 
-def _difference(aligned: Aligned, pair: Pairs) -> tuple[np.ndarray, np.ndarray]:
-    return pair[1] - pair[0], _levels_with_missing(aligned)
+def _difference(aligned: Aligned, pair: Pairs) -> Series:
+    return np.asarray(pair[1]) - np.asarray(pair[0]), _levels_with_missing(aligned)
 
 
 def _distribution(found: Sequence[Aligned]) -> dict[Pattern, Mapping[str, np.ndarray]]:
@@ -154,6 +173,13 @@ def _distribution(found: Sequence[Aligned]) -> dict[Pattern, Mapping[str, np.nda
     }
 
 
-def _slug(text: str) -> str:
-    """A text as part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("._") or "rater"
+def _forests(rows: Sequence[Row]) -> Drawings:
+    """One forest plot for each kind of comparison, of scores and of level positions."""
+    drawings: Drawings = {}
+    for kind, levels in dict.fromkeys((row.kind, row.column == POSITION) for row in rows):
+        chosen = [row for row in rows if (row.kind, row.column == POSITION) == (kind, levels)]
+        found = rows_of(chosen, ("icc", "mae") if levels else ("kappa", "icc"))
+        if found:
+            names = MEASURE_NAMES | ({"mae": "MAE (mm)"} if levels else {})
+            drawings[f"forest_levels_{kind}" if levels else f"forest_{kind}"] = partial(forest, found, names=names)
+    return drawings
