@@ -147,7 +147,7 @@ def test_every_setting_comes_back_with_the_scene(driver, tmp_path):
     ui.layoutCheckBox.setChecked(False)
     ui.fvcCheckBox.setChecked(True)
     ui.fvcSpinBox.setValue(63)
-    ui.quickPreviewCheckBox.setChecked(False)
+    ui.eachLevelCheckBox.setChecked(False)
     ui.opacitySlider.value = 0.35
     ui.windowSlider.value = 7.5
     ui.caseNameEdit.text = "patient 7"
@@ -161,7 +161,7 @@ def test_every_setting_comes_back_with_the_scene(driver, tmp_path):
     assert not ui.autoRescoreCheckBox.checked
     assert not ui.layoutCheckBox.checked
     assert (ui.fvcCheckBox.checked, ui.fvcSpinBox.value) == (True, 63)
-    assert not ui.quickPreviewCheckBox.checked
+    assert not ui.eachLevelCheckBox.checked
     assert (ui.opacitySlider.value, ui.windowSlider.value) == (pytest.approx(0.35), 7.5)
     assert (ui.caseNameEdit.text, ui.folderEdit.currentPath) == ("patient 7", str(tmp_path))
     assert driver.parameters.lNet == "anatomy"

@@ -18,6 +18,7 @@ from SScILDScoringLib.levels import Level
 from SScILDScoringLib.scores import PATTERNS, Pattern
 
 pytest_plugins = ["panel_fixtures"]
+pytestmark = pytest.mark.timeout(900)  # a busy computer
 keepNoneAlive()
 
 
@@ -99,23 +100,39 @@ def test_from_a_ct_to_levels_scores_and_a_moved_level(driver):
     ui.fvcCheckBox.setChecked(False)
     assert desk.case.result.fvc_percent is None
 
+    # Another network is chosen: the scores may be made again; one that is not here is said where it is noticed.
+    driver.parameters.sNet = "no_such_network"
+    assert ui.scoreButton.enabled
+    assert "network chosen now" in ui.scoreButton.toolTip
+    driver.waitUntil(lambda: "no_such_network" in ui.inputJobLabel.text, "the news that it is not here")
+    assert ui.inputRetryButton.visible
+
 
 def test_heat_maps_thresholds_segmentation_export_and_reloading(driver, tmp_path):
     ui, desk = driver.ui, driver.desk
     driver.chooseCT()
-    driver.press(ui.findLevelsButton, "finding the levels")
+
+    # The module is left while the worker works: the answer waits for the user to come back.
+    ui.findLevelsButton.click()
+    driver.opened.exit()
+    driver.waitUntil(lambda: desk.worker.answersWait, "an answer while the module is not shown")
+    assert desk.case is None or desk.case.levels is None
+    driver.opened.enter()
+    driver.waitUntil(lambda: not desk.busy(), "using the answer")
+    assert desk.case.levels is not None
     assert not ui.totPatternButton.enabled
     assert "heat maps" in ui.totPatternButton.toolTip
 
-    # A coarse preview comes first, then the full maps.
+    # The scores come first, then the maps of one level after the other; each is shown at once.
     ui.heatMapsButton.click()
-    driver.waitUntil(lambda: desk.case.result is not None and desk.case.result.heat_maps, "the preview")
-    assert "preview" in ui.heatMapsLabel.text
-    coarse = desk.case.result.heat_maps[0].settings.step
+    driver.waitUntil(lambda: desk.case.heatMapNodes.node(Pattern.TOT, Level.L1), "the first level")
+    assert desk.case.result is not None
+    assert not desk.case.heatMapNodes.complete
     assert desk.busy()
-    driver.waitUntil(lambda: not desk.busy(), "the full maps")
+    assert "level 2" in ui.heatMapsJobLabel.text
+    driver.waitUntil(lambda: not desk.busy(), "all levels")
     result = desk.case.result
-    assert result.heat_maps[0].settings.step < coarse
+    assert len(result.heat_maps) == 5
     assert not ui.heatMapsLabel.visible
 
     # The pattern switch and the thresholds; the derived score stands beside the network's.
@@ -171,7 +188,12 @@ def test_heat_maps_thresholds_segmentation_export_and_reloading(driver, tmp_path
         assert desk.case.heatMapNodes.node(pattern, Level.L5) is not None
 
     # Lungs that are in the scene already are taken instead of our own.
-    ui.lungsSelector.setCurrentNode(desk.case.lungsNode)
+    import slicer
+
+    labels, matrix = desk.scan.to_file_order(smallPhantom().labels), desk.scan.ras_from_file_index
+    given = slicer.util.addVolumeFromArray(labels, matrix, "my lungs", "vtkMRMLLabelMapVolumeNode")
+    ui.lungsSelector.setCurrentNode(given)
+    assert driver.parameters.lungs is given
     row(driver, 1).mm.setValue(row(driver, 1).mm.value + desk.scan.mm_per_slice)
     driver.waitUntil(lambda: not desk.busy() and not desk.case.staleLevels(), "scoring with given lungs")
     assert desk.case.result.settings["lungs"] == "given"
@@ -206,9 +228,9 @@ def test_cancel_a_dead_worker_and_a_ct_that_is_gone(driver):
     driver.waitUntil(lambda: not desk.busy(), "finding the levels")
     assert desk.case.levels is not None
 
-    # A preview that is cancelled goes again, and so do the scores that came with it.
+    # What was shown already goes again when the rest is cancelled, and so do the scores that came with it.
     ui.heatMapsButton.click()
-    driver.waitUntil(lambda: desk.case.heatMapNodes.complete, "the preview")
+    driver.waitUntil(lambda: desk.case.heatMapNodes.node(Pattern.TOT, Level.L1), "the first level")
     ui.heatMapsCancelButton.click()
     assert "Cancelled" in ui.heatMapsJobLabel.text
     assert not any(desk.case.heatMapNodes.node(p, level) for p in PATTERNS for level in Level)

@@ -9,15 +9,22 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import SScILDError
+from ..levels import Level
 from ..results import safe_name
 from ..scene.case import ScoredCase
 from ..scene.logic import lungsOfNode
 from ..scene.node_states import contentState, scanOfVolume, volumeState
 from ..scene.overlays import OVERLAY_ATTRIBUTE
-from ..scores import Pattern
+from ..scene.removal import removeNode
+from ..scores import PATTERNS, Pattern
 from . import packages
 from .enabling import first
 from .worker_bridge import Job, WorkerBridge
+
+
+def scoredBy(result) -> str:
+    """The name of the network that gave a result's scores."""
+    return next((model.name for model in result.models if model.kind == "s_net"), "")
 
 
 class Desk:
@@ -37,6 +44,7 @@ class Desk:
         self.scanError = ""
         self.openError = ""
         self._openedKey = None
+        self.defaultNetworks: dict[str, str] = {}  # names by kind (l_net, s_net), as the section of the networks knows
         self._foundBefore = False  # whether the worker was told what an earlier search for the levels had found
         self._refreshers: list[Callable[[], None]] = []
         self._refreshing = False
@@ -87,6 +95,12 @@ class Desk:
             self.case = ScoredCase.create(self.volumeNode)
         return self.case
 
+    def otherNetwork(self) -> bool:
+        """Whether the scores are from another network than the one chosen now."""
+        result = self.case.result if self.case is not None else None
+        chosen = self.parameters.sNet or self.defaultNetworks.get("s_net")
+        return result is not None and chosen is not None and scoredBy(result) != chosen
+
     def caseName(self) -> str:
         """The name of the results: the user's, else made from the volume's name."""
         given = self.parameters.caseName.strip()
@@ -95,7 +109,12 @@ class Desk:
     def takeResult(self, result) -> None:
         """Puts a result of the worker into the scene."""
         with slicer.util.RenderBlocker():
-            self.makeCase().setResult(result)
+            case = self.makeCase()
+            if case.result is not None and scoredBy(case.result) != scoredBy(result):
+                for pattern in PATTERNS:  # what another network saw does not explain these scores
+                    for level in Level:
+                        removeNode(case.heatMapNodes.node(pattern, level))
+            case.setResult(result)
         self.keep()
         self.showPattern()
         self.refresh()

@@ -53,7 +53,7 @@ class HeatMapsSection:
         before = RememberedMaps(desk.case)
         if not desk.parameters.showEachLevel:
             self._askAll(before)
-        elif desk.case.staleLevels():
+        elif desk.case.staleLevels() or desk.otherNetwork():
             self._score(lambda result: self._scored(result, before), before, heatMaps=False)
         else:
             self._askNext(self._missing(), before)
@@ -97,7 +97,8 @@ class HeatMapsSection:
         complete = result is not None and bool(result.heat_maps)
         stale = bool(desk.case.staleLevels()) if result is not None else False
         blocked = first(desk.noScan(), desk.noLevels(), desk.noWork())
-        done = _("The heat maps of all levels are there.") if complete and not stale else ""
+        ready = complete and not stale and not desk.otherNetwork()
+        done = _("The heat maps of all levels are there.") if ready else ""
         allow(
             ui.heatMapsButton,
             first(blocked, done),

@@ -110,6 +110,8 @@ class ModelsSection:
         from ..models import list_bundles
 
         self.entries = list_bundles(verify=False)
+        defaults = {kind: _defaultEntry(kind, self.entries) for kind in self._combos}
+        self.desk.defaultNetworks = {kind: entry.name for kind, entry in defaults.items() if entry is not None}
         table = self.ui.modelsTable
         table.setRowCount(len(self.entries))
         for row, entry in enumerate(self.entries):
@@ -157,7 +159,9 @@ class ModelsSection:
         self._filling = True
         try:
             for kind, combo in self._combos.items():
-                choices = [("", _("default: {name}").format(name=_defaultName(kind, self.entries)))]
+                default = _defaultEntry(kind, self.entries)
+                label = _label(default) if default is not None else _("none")
+                choices = [("", _("default: {name}").format(name=label))]
                 choices += [(e.name, _label(e)) for e in self.entries if e.kind == kind and not e.error]
                 if kind == "l_net":
                     choices.append((ANATOMY, _("none: from the anatomy")))
@@ -245,17 +249,16 @@ def _metadata(entry):
         return None
 
 
-def _defaultName(kind: str, entries) -> str:
-    """What the default choice means now, without reading the weights."""
+def _defaultEntry(kind: str, entries):
+    """What the default choice means now, without reading the weights; None when there is no network."""
     from ..models import chosen_defaults
 
     try:
         chosen = chosen_defaults().get(kind)
     except ModelError:
-        return "?"
+        return None
     bundled = next((e for e in entries if e.kind == kind and e.place == "bundled"), None)
-    entry = next((e for e in entries if e.name == chosen), bundled)
-    return _label(entry) if entry is not None else _("none")
+    return next((e for e in entries if e.name == chosen), bundled)
 
 
 def _details(entry) -> str:

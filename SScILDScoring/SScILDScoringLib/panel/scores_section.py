@@ -85,9 +85,12 @@ class ScoresSection:
         result = desk.case.result if desk.case is not None else None
         stale = desk.case.staleLevels() if result is not None else set()
         blocked = first(desk.noScan(), desk.noLevels(), desk.noWork())
-        done = _("All levels are scored where they are now.") if result is not None and not stale else ""
-        allow(ui.scoreButton, first(blocked, done), _("Scores the five levels where they are now."))
-        profiled = _("Every slice is scored already.") if result is not None and result.profile is not None else ""
+        current = result is not None and not desk.otherNetwork()
+        done = _("All levels are scored where they are now.") if current and not stale else ""
+        again = _("Scores the five levels again, with the network chosen now.")
+        usual = _("Scores the five levels where they are now.")
+        allow(ui.scoreButton, first(blocked, done), again if desk.otherNetwork() else usual)
+        profiled = _("Every slice is scored already.") if current and result.profile is not None else ""
         allow(
             ui.scoreEverySliceButton,
             first(blocked, profiled),

@@ -189,9 +189,7 @@ class ScoringPanel:
             if self._changed("layout", p.useLayout):
                 self.views.showCase()
             for section in self.sections:
-                section_parameters = getattr(section, "showParameters", None)
-                if section_parameters is not None:
-                    section_parameters()
+                section.showParameters()
         finally:
             self._applying = False
         desk.refresh()
