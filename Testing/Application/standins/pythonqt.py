@@ -14,9 +14,11 @@ The patches change the PySide6 classes of the whole process and stay until it en
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt makes its application: nobody sees these windows
@@ -150,11 +152,22 @@ def _qtClasses() -> list[type]:
     return found
 
 
+def keepNoneAlive() -> None:
+    """PySide6 6.12 gives back a reference of None that it never took, at every call that returns nothing.
+
+    From Python 3.12 on None cannot die; before, the process would end after some ten thousand calls ("deallocating
+    None"). A large head start helps.
+    """
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+
+
 def teachHabits() -> QtWidgets.QApplication:
     """Patch the PySide6 classes (once in a process) and return the one QApplication."""
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer", "-platform", "offscreen"])
     if "className" in QtCore.QObject.__dict__:
         return application
+    keepNoneAlive()
     _fontsForText()
     done = set()
     for qtClass in _qtClasses():
