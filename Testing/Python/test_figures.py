@@ -226,6 +226,15 @@ def test_colours_stay_apart_for_the_colour_blind(palette, blindness):
     assert apart.min() > 10  # CIE76; 2.3 is just noticeable
 
 
+@pytest.mark.parametrize("ground", ["white", *style.COUNT_COLOURS, "#80cdc1", "#a6611a"])
+def test_numbers_on_coloured_cells_can_be_read(ground):
+    from matplotlib.colors import to_rgb
+
+    ink = style.ink_on(ground)
+    dark, light = sorted(lab(np.array(to_rgb(c)), None)[0] for c in (ink, ground))
+    assert light - dark > 35  # CIE lightness
+
+
 def lab(rgb: np.ndarray, matrix) -> np.ndarray:
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     if matrix is not None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DARK = 0.55  # share of the colour scale above which numbers are white
-
 
 def score_matrix(reference: Sequence[float], answer: Sequence[float]) -> np.ndarray:
     """How often the reference gave category i (row) and the rater j (column), ``(21, 21)`` int; NaN is left out."""
@@ -83,7 +81,7 @@ def stage_confusion(
     counts = np.asarray(matrix, int)
     if counts.shape != (len(labels), len(labels)):
         raise ValueError(f"a matrix of {len(labels)} x {len(labels)} counts is needed, not {counts.shape}")
-    figure = style.new_figure(style.SINGLE_MM, 68)
+    figure = style.new_figure(style.SINGLE_MM, 82)
     axes = figure.subplots()
     _draw_counts(axes, counts, max(int(counts.max()), 1), logarithmic=False, numbers=True, zeros=True)
     axes.set_xticks(range(len(labels)), labels)
@@ -111,7 +109,6 @@ def _draw_counts(axes: Axes, counts: np.ndarray, highest: int, logarithmic: bool
     if numbers:
         for row, column in zip(*np.nonzero(counts >= (0 if zeros else 1)), strict=True):
             count = int(counts[row, column])
-            white = float(norm(count)) > _DARK if count else False
             axes.text(
                 column,
                 row,
@@ -119,7 +116,7 @@ def _draw_counts(axes: Axes, counts: np.ndarray, highest: int, logarithmic: bool
                 ha="center",
                 va="center",
                 fontsize=style.SMALL_PT if size > 5 else style.BASE_PT + 1,
-                color="white" if white else style.INK,
+                color=style.ink_on(colours(norm(count)) if count else "white"),
                 gid="count",
             )
     for side in ("top", "right"):

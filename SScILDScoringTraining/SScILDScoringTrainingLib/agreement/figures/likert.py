@@ -18,7 +18,6 @@ LABELS = ("strongly disagree", "disagree", "neutral", "agree", "strongly agree")
 COLOURS = ("#a6611a", "#dfc27d", "#e6e6e6", "#80cdc1", "#018571")
 """Brown to green-blue (ColorBrewer's BrBG): told apart without red-green vision, and by lightness from the middle."""
 
-_WHITE_ON = (0, 4)  # the labels whose colour is dark
 _LEAST_SHARE = 5.0  # percent; the number of a smaller share has no room in a bar
 _LEAST_PIE_SHARE = 7.0
 _LABEL_DEGREES = 19.0  # the width of "10.0 %" beside a pie
@@ -71,7 +70,7 @@ def likert_bars(ratings: Ratings, *, what: str = "maps") -> Figure:
                 gid=LABELS[number],
             )
             if share >= _LEAST_SHARE:
-                colour = "white" if number in _WHITE_ON else style.INK
+                colour = style.ink_on(COLOURS[number])
                 axes.text(left + share / 2, place, f"{share:.0f}", ha="center", va="center", color=colour, fontsize=6)
             left += share
         text = f"{shares(counts)[3:].sum():.1f} %" if left else "not rated"
@@ -154,7 +153,7 @@ def _draw_pie(axes, values: np.ndarray) -> None:
             axes.plot(*zip(_point(1.0, angles[number]), end, strict=True), color=style.GREY, linewidth=0.4)
             axes.text(*place, f"{share:.1f} %", color=style.INK, **text)
         else:
-            colour = "white" if number in _WHITE_ON else style.INK
+            colour = style.ink_on(COLOURS[number])
             axes.text(*_point(0.65, angles[number]), f"{share:.1f} %", color=colour, **text)
     axes.set(xlim=(-1.4, 1.4), ylim=(-1.25, 1.35))
 

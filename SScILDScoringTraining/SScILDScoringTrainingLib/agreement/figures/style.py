@@ -224,6 +224,18 @@ def wrapped(text: str, characters: int = 38) -> str:
     return textwrap.fill(text, characters)
 
 
+def ink_on(colour: object) -> str:
+    """White or :data:`INK`, whichever contrasts more with a background (relative luminance of WCAG 2)."""
+    from matplotlib.colors import to_rgb
+
+    def luminance(of: object) -> float:
+        rgb = np.array(to_rgb(of))
+        return float(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722))
+
+    ground = luminance(colour) + 0.05
+    return "white" if 1.05 / ground > ground / (luminance(INK) + 0.05) else INK
+
+
 def signed(value: float, digits: int = 1) -> str:
     """A number with its sign, minus as a minus: ``+1.5``, ``−0.3``; ``0.0`` without."""
     text = f"{value:+.{digits}f}"
