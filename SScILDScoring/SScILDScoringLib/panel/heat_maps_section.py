@@ -134,7 +134,7 @@ class HeatMapsSection:
 
     def _showState(self, result, some: bool, stale: bool) -> None:
         text = ""
-        if result is not None and some and (stale or not result.heat_maps):
+        if result is not None and some and (stale or not result.heat_maps) and not self.row.running:
             text = _("A level moved: its heat map is missing. Compute again; the others are kept.")
         self.ui.heatMapsLabel.setText(text)
         self.ui.heatMapsLabel.setVisible(bool(text))

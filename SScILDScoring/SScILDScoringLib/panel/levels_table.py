@@ -26,7 +26,7 @@ class LevelsTable:
         self._filling = False
         grid = qt.QGridLayout(container)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(8)
+        grid.setHorizontalSpacing(6)
         grid.setColumnStretch(0, 1)
         for column, (title, toolTip) in enumerate(_columns()):
             header = qt.QLabel(f"<small>{title}</small>")
@@ -80,10 +80,11 @@ class _Row:
         self.mm.setKeyboardTracking(False)
         self.mm.setRange(-1e5, 1e5)
         self.mm.setAlignment(qt.Qt.AlignRight)
-        self.mm.setMinimumWidth(96)
+        self.mm.setMinimumWidth(92)
         self.slice, self.source, self.spread, self.anatomy = (qt.QLabel() for _n in range(4))
         self.jump = qt.QPushButton(_("Show"))
         self.jump.setToolTip(_("Shows this level's slice in all views."))
+        self.jump.setMaximumWidth(56)
         self.mm.setObjectName(f"level{level:d}SpinBox")
         self.jump.setObjectName(f"level{level:d}JumpButton")
         self.mm.setAccessibleName(levelToolTip(level))
@@ -153,7 +154,13 @@ def _columns() -> list[tuple[str, str]]:
         (_("Position"), _("Millimetres along the body (Slicer's S).")),
         (_("Slice"), _("The CT's own slice number, counted from 0.")),
         (_("From"), _("Where the position is from: network, anatomy, by hand, or halfway between levels 3 and 5.")),
-        (_("Spread"), _("Standard deviation in mm of the network's answers; a large one means that it is unsure.")),
-        (_("Anatomy"), _("Distance in mm to where landmarks without a network would put the level; + is higher.")),
+        (
+            _("Spread<br/>(mm)"),
+            _("Standard deviation in mm of the network's answers; a large one means that it is unsure."),
+        ),
+        (
+            _("Anatomy<br/>(mm)"),
+            _("Distance in mm to where landmarks without a network would put the level; + is higher."),
+        ),
         ("", ""),
     ]

@@ -13,9 +13,9 @@ def levelTitle(level: Level) -> str:
     return {
         Level.L1: _("great vessels"),
         Level.L2: _("carina"),
-        Level.L3: _("venous confluence"),
+        Level.L3: _("pulmonary veins"),
         Level.L4: _("between 3 and 5"),
-        Level.L5: _("1 cm above dome"),
+        Level.L5: _("dome + 1 cm"),
     }[level]
 
 
