@@ -156,11 +156,11 @@ def _columns() -> list[tuple[str, str]]:
         (_("From"), _("Where the position is from: network, anatomy, by hand, or halfway between levels 3 and 5.")),
         (
             _("Spread<br/>(mm)"),
-            _("Standard deviation in mm of the network's answers; a large one means that it is unsure."),
+            _("Standard deviation of the network's answers; a large one means that it is unsure."),
         ),
         (
             _("Anatomy<br/>(mm)"),
-            _("Distance in mm to where landmarks without a network would put the level; + is higher."),
+            _("Distance to where landmarks without a network would put the level; + is higher."),
         ),
         ("", ""),
     ]
