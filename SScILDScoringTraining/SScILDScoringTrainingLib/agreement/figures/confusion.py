@@ -45,7 +45,7 @@ def score_confusion(
     """
     panels = pairing.panels_of(pairs)
     matrices = [score_matrix(p.reference, p.answer) for p in panels]
-    figure = style.new_figure(style.DOUBLE_MM, 150 if len(panels) == 1 else 60)
+    figure = style.new_figure(style.DOUBLE_MM, 162 if len(panels) == 1 else 60)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     highest = max(int(m.max()) for m in matrices)
     image = None
