@@ -89,6 +89,7 @@ class TestModule:
         import slicer
 
         slicer.selfTests["SmallModule"](msec=10)
+        small.widget.onTest()
 
     def test_unloading_calls_cleanup_and_leaves_nothing(self, small, slicerApplication):
         import slicer

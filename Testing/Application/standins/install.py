@@ -79,6 +79,7 @@ class Installation:
 
         sys.modules["qt"] = standins.qt
         standins.qt.QSettings.path = str(Path(self._folder.name) / "Slicer.ini")
+        standins.qt.QSettings().setValue("Developer/SelfTestDisplayMessageDelay", 10)
         import standins.ctk
 
         sys.modules["ctk"] = standins.ctk

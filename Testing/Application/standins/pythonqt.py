@@ -19,6 +19,7 @@ import functools
 import importlib.util
 import os
 import sys
+import warnings
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt makes its application: nobody sees these windows
@@ -74,7 +75,9 @@ def _withSignature(original, sender, connectOrDisconnect: str, signal, *rest):
         bound = getattr(sender, name, None)
         if not hasattr(bound, connectOrDisconnect):
             raise ValueError(f"{type(sender).__name__} has no signal {signal}")
-        getattr(bound, connectOrDisconnect)(rest[0])
+        with warnings.catch_warnings():  # PythonQt says nothing when there was no such connection
+            warnings.simplefilter("ignore", RuntimeWarning)
+            getattr(bound, connectOrDisconnect)(rest[0])
         return True
     return original(signal, *rest)
 
