@@ -88,7 +88,8 @@ class InputSection:
         if self._cancelled:
             raise Cancelled
 
-    def _onLungs(self, node) -> None:
+    def _onLungs(self, *_args) -> None:
+        node = self.ui.lungsSelector.currentNode()  # the signal has overloads, so its argument may be a bool
         if self.desk.parameters is not None and self.desk.parameters.lungs is not node:
             self.desk.parameters.lungs = node
 
