@@ -100,6 +100,7 @@ def pack(
     thresholds: Annotated[
         int, typer.Option("--thresholds", min=0, help="S-Net: choose heat-map thresholds on so many validation slices.")
     ] = 0,
+    last: Annotated[bool, typer.Option("--last", help="Take the weights at the end, not the best ones.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -117,6 +118,7 @@ def pack(
             output,
             accuracy=figures,
             threshold_slices=thresholds,
+            last=last,
             overwrite=overwrite,
             progress=progress,
         )

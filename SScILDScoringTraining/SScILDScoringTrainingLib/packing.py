@@ -33,6 +33,7 @@ def pack_run(
     *,
     accuracy: Mapping[str, Any] | None = None,
     threshold_slices: int = 0,
+    last: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ModelBundle:
@@ -43,6 +44,8 @@ def pack_run(
         folder: the bundle's folder.
         accuracy: figures of :mod:`.evaluation` for the model card; the validation of the run is always listed.
         threshold_slices: S-Net only: heat-map thresholds are chosen on this many validation slices (0: not).
+        last: take the weights at the end of the run (their moving average) instead of the best ones, for runs whose
+            few validation slices do not tell the two apart.
         overwrite: replace a bundle that is there.
 
     Raises:
@@ -52,10 +55,10 @@ def pack_run(
 
     recipe = recipe_of(RunFolder(run).config())
     config = recipe.config
-    network, figures = trained_network(recipe, run)
+    network, figures = trained_network(recipe, run, last)
     note = f"validation while training, {config.bundle.name}, seed {config.seed}, step {figures.pop('step')}"
     unit = "mm" if config.recipe == "levels" else "percentage points"
-    listed = {f"{note} (MAE, {unit})": {k: round(float(v), 3) for k, v in figures.items()}}
+    listed = {f"{note} (MAE, {unit})": {k: round(float(v), 3) for k, v in figures.items()}} if figures else {}
     is_scores = config.recipe == "scores"
     said = config.bundle
     stated = {

@@ -292,13 +292,21 @@ class Trainer:
         self.progress("validate", self.share_done(), f"step {self.step}: {text}")
 
 
-def trained_network(recipe: Recipe, run: str | Path) -> tuple[nn.Module, dict]:
+def trained_network(recipe: Recipe, run: str | Path, last: bool = False) -> tuple[nn.Module, dict]:
     """The network with the run's best weights (eval mode), and that checkpoint's figures.
 
+    Args:
+        last: the weights at the end instead (their moving average where one was kept); without figures but ``step``.
+
     Raises:
-        SettingsError: no best checkpoint, or one of another network.
+        SettingsError: no such checkpoint, or one of another network.
     """
-    state = load_checkpoint(RunFolder(run).best)
+    if last:
+        state = load_checkpoint(RunFolder(run).last)
+        weights = state["average"]["state"] if state.get("average") else state["network"]
+        state = {"network": weights, "step": state["step"], "figures": {}}
+    else:
+        state = load_checkpoint(RunFolder(run).best)
     network = recipe.network()
     try:
         network.load_state_dict(state["network"])

@@ -1,6 +1,6 @@
 """The files that each module's CMakeLists.txt has to list: a file that is not listed is not in the package.
 
-    python Testing/Application/module_files.py --write      # brings the lists up to date
+python Testing/Application/module_files.py --write      # brings the lists up to date
 """
 
 from __future__ import annotations

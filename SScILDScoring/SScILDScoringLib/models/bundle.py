@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     import torch
 
 PATCH_SHAPE = (64, 64)
+
+LARGE_NETWORK = 20_000_000
+"""Parameters from which on a network is built without start values."""
+
 _BLOCK = 1 << 20
 
 
@@ -160,7 +165,10 @@ class ModelBundle:
             raise ModelError(f"The weights of the model bundle {self.name} cannot be read: {error}") from error
         weights = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
         try:
-            with torch.device("meta"):  # no random start values: they would be overwritten and would cost time
+            # No random start values for large networks: they would be overwritten. For small ones PyTorch takes longer
+            # to get ready for the device "meta" (a second or two in every process) than it saves.
+            large = sum(value.numel() for value in weights.values()) > LARGE_NETWORK
+            with torch.random.fork_rng(devices=[]), torch.device("meta") if large else nullcontext():
                 network = build_network(self.kind, self.network_name, **self.metadata.options)
             network.load_state_dict(weights, strict=True, assign=True)
         except SettingsError as error:

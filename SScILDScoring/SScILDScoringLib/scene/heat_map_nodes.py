@@ -70,7 +70,7 @@ class HeatMapNodes:
                 name = f"L{level:d} {pattern.value.upper()} heat map"
                 node = createOverlay(self._case.GetScene(), scan, k, values, name)
                 self._case.SetNodeReferenceID(_role(pattern, level), node.GetID())
-                title = f"{pattern.value.upper()} change (points)"
+                title = f"{pattern.value.upper()}, change in percentage points"
                 addLegend(node, [viewNodeID(LEVEL_VIEWS[level - 1])], title)
             else:
                 updateOverlay(node, scan, k, values)
