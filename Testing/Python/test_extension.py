@@ -126,7 +126,8 @@ def test_the_catalog_entry_keeps_the_rules_of_the_extensions_index():
     }  # fmt: skip
     assert {"$schema", "category", "scm_url"} <= set(data) <= allowed
     project = re.search(r"project\((\w+) NONE\)", text).group(1)
-    assert project == "SScILDScoring" and not project.lower().startswith("slicer")
+    assert project == "SScILDScoring"
+    assert not project.lower().startswith("slicer")
     assert Path(data["scm_url"]).stem.startswith("Slicer")
     depends = re.search(r'EXTENSION_DEPENDS "([^"]*)"', text).group(1)
     assert depends.split() == data["build_dependencies"]
@@ -138,13 +139,15 @@ def test_the_catalog_entry_keeps_the_rules_of_the_extensions_index():
 def test_the_icon_is_128_pixels_square():
     for path in (ROOT / "SScILDScoring.png", ROOT / "SScILDScoring" / "Resources" / "Icons" / "SScILDScoring.png"):
         data = path.read_bytes()
-        assert data[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", data[16:24]) == (128, 128)
+        assert data[:8] == b"\x89PNG\r\n\x1a\n"
+        assert struct.unpack(">II", data[16:24]) == (128, 128)
 
 
 def test_the_screenshots_of_the_catalog_are_in_the_repository():
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     names = re.findall(r"Resources/Screenshots/\w+\.png", text)
-    assert names and all((ROOT / name).is_file() for name in names)
+    assert names
+    assert all((ROOT / name).is_file() for name in names)
 
 
 def test_the_module_file_is_thin():

@@ -17,7 +17,7 @@ from SScILDScoringLib.heatmaps.maps import HeatMaps  # noqa: E402
 from SScILDScoringLib.heatmaps.replacement import HeatMapSettings  # noqa: E402
 from SScILDScoringLib.levels import Level, Levels  # noqa: E402
 from SScILDScoringLib.lungs import LungMask  # noqa: E402
-from SScILDScoringLib.results import ScanFacts, ScanResult  # noqa: E402
+from SScILDScoringLib.results import ModelFacts, ScanFacts, ScanResult  # noqa: E402
 from SScILDScoringLib.scan import scan_from_array  # noqa: E402
 from SScILDScoringLib.scene.case import ScoredCase  # noqa: E402
 from SScILDScoringLib.scene.errors import SceneError  # noqa: E402
@@ -149,6 +149,17 @@ def test_heat_maps_of_a_slice_that_is_no_longer_scored_go_and_the_others_stay(sc
     case.setResult(replace(result, levels=levels, slice_indices=indices, file_slice_indices=numbers, heat_maps=()))
     assert [case.heatMapNodes.node(Pattern.GG, level) is not None for level in Level] == [False, True, True, True, True]
     assert case.result.heat_maps == ()
+
+
+def test_heat_maps_of_another_network_go_when_its_scores_go(scene, scan):
+    case = ScoredCase.create(volumeFromScan(scan, "CT"))
+    result = result_of(scan)
+    models = [ModelFacts("s_net", name, "1", name * 64, False, "") for name in ("a", "b")]
+    case.setResult(replace(result, models=(models[0],)))
+    case.setResult(replace(result, models=(models[0],), heat_maps=()))
+    assert case.heatMapNodes.complete, "the same network on the same slices: they still hold"
+    case.setResult(replace(result, models=(models[1],), heat_maps=()))
+    assert not any(case.heatMapNodes.node(Pattern.TOT, level) for level in Level)
 
 
 def test_saving_and_loading_the_scene_gives_the_same_case(application, scan, tmp_path):

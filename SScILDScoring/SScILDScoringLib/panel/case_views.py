@@ -6,6 +6,7 @@ import slicer
 
 from ..levels import Level
 from ..scene import views
+from ..scene.overlays import mouseAdjustsCtOnly
 from .desk import Desk
 
 
@@ -39,9 +40,19 @@ class CaseViews:
             self._former = manager.layout
             views.registerLayout(manager.layoutLogic().GetLayoutNode())
             manager.setLayout(views.LAYOUT_ID)
+            self._keepHeatMapColours(manager)
         views.showVolume(slicer.mrmlScene, desk.volumeNode, desk.scan)
         self.showLevels()
         self.showTable()
+
+    @staticmethod
+    def _keepHeatMapColours(manager) -> None:
+        """The mouse changes the grey values of the CT in the level views, not the colours of the heat map over it."""
+        for name in views.LEVEL_VIEWS:
+            sliceView = manager.sliceWidget(name).sliceView()
+            scalarBars = sliceView.displayableManagerByClassName("vtkMRMLScalarBarDisplayableManager")
+            if scalarBars is not None:
+                mouseAdjustsCtOnly(scalarBars)
 
     def showTable(self) -> None:
         """Puts result table and profile into their views; the profile's view is there when there is a profile."""

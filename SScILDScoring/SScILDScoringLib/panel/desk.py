@@ -9,14 +9,12 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import SScILDError
-from ..levels import Level
 from ..results import safe_name
 from ..scene.case import ScoredCase
 from ..scene.logic import lungsOfNode
 from ..scene.node_states import contentState, scanOfVolume, volumeState
 from ..scene.overlays import OVERLAY_ATTRIBUTE
-from ..scene.removal import removeNode
-from ..scores import PATTERNS, Pattern
+from ..scores import Pattern
 from . import packages
 from .enabling import first
 from .worker_bridge import Job, WorkerBridge
@@ -109,12 +107,7 @@ class Desk:
     def takeResult(self, result) -> None:
         """Puts a result of the worker into the scene."""
         with slicer.util.RenderBlocker():
-            case = self.makeCase()
-            if case.result is not None and scoredBy(case.result) != scoredBy(result):
-                for pattern in PATTERNS:  # what another network saw does not explain these scores
-                    for level in Level:
-                        removeNode(case.heatMapNodes.node(pattern, level))
-            case.setResult(result)
+            self.makeCase().setResult(result)
         self.keep()
         self.showPattern()
         self.refresh()

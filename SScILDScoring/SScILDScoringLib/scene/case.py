@@ -234,6 +234,9 @@ class ScoredCase:
         """Shows a result: table, heat maps, profile. Heat maps of slices that are no longer scored go."""
         if result.lungs is not None and not _same(result.lungs, self.lungs):
             self.setLungs(result.lungs)
+        before = self.result
+        if before is not None and _scoredBy(before) != _scoredBy(result):
+            self.heatMapNodes.clear()  # what another network saw does not explain these scores
         levels = self.levels
         if levels is None or any(abs(a - b) > _SAME_MM for a, b in zip(levels.mm, result.levels.mm, strict=True)):
             self.setLevels(result.levels)
@@ -388,6 +391,10 @@ def _same(lungs, others) -> bool:
     if others is None or lungs is others:
         return others is not None
     return lungs.method == others.method and np.array_equal(lungs.labels, others.labels)
+
+
+def _scoredBy(result) -> tuple[str, ...]:
+    return tuple(model.sha256 for model in result.models if model.kind == "s_net")
 
 
 def _plainFinding(finding: Finding) -> dict:

@@ -57,6 +57,12 @@ class HeatMapNodes:
                     removeNode(node)
         return [n for n in (self.node(p, level) for p in PATTERNS for level in Level) if n is not None]
 
+    def clear(self) -> None:
+        """Takes all overlays away."""
+        for pattern in PATTERNS:
+            for level in Level:
+                removeNode(self.node(pattern, level))
+
     def put(self, scan, level: Level, k: int, maps) -> list:
         """Makes the overlays of one level those of ``maps``, which belong to axial slice ``k`` (canonical).
 

@@ -63,9 +63,7 @@ def change_acquisition(
     return hu
 
 
-def moved(
-    hu: np.ndarray, spacing_mm: tuple[float, float], rng: np.random.Generator, amplitude_mm: float
-) -> np.ndarray:
+def moved(hu: np.ndarray, spacing_mm: tuple[float, float], rng: np.random.Generator, amplitude_mm: float) -> np.ndarray:
     """The mean of what the scanner saw while a region moved back and forth; float32 ``(y, x)``.
 
     The region has a radius of 30 to 90 mm and lies anywhere in the middle half of the slice; outside it nothing moves.

@@ -30,6 +30,7 @@ class SliceWidget:
             scheduleRender=lambda: None,
             renderWindow=lambda: self.offscreen.window,
             mrmlSliceNode=lambda: self.offscreen.node,
+            displayableManagerByClassName=self.offscreen.managers.GetDisplayableManagerByClassName,
         )
 
     def fitSliceToBackground(self):
