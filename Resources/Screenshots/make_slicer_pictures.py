@@ -1,19 +1,23 @@
 """Makes pictures of the Slicer module without Slicer: ``python Resources/Screenshots/make_slicer_pictures.py``.
 
-slicer_layout.png   the module's layout: coronal and sagittal view with the level lines, five levels with the heat maps
-                    of the total extent, the result table
+slicer_layout.png   the panel beside the layout: coronal and sagittal view with the level lines, five levels with
+                    the heat maps of the total extent, the result table
 slicer_drag.png     the coronal view and level 3, before and after L3 was dragged with the mouse
-slicer_panel.png    the panel (only with the panel's stand-ins, see Testing/Application)
 
-The slice views, level lines, legends and mouse events are Slicer's own (slicer-core, drawn off screen); frame and table
-are drawn here. With ``--ct FILE`` the same is made of a CT; such pictures do not belong into the repository.
+Slice views, level lines, legends and mouse events are Slicer's own (slicer-core, drawn off screen); the panel is the
+module's own on stand-ins for Slicer's widgets (Testing/Application), and works with the real worker process. Frame and
+table are drawn here. With ``--ct FILE`` the same is made of a CT; such pictures do not belong into the repository.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import time
 from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -23,15 +27,16 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "SScILDScoring"), str(ROOT / "Testing" / "Application")]
 
 from minimal_application import MinimalApplication, Mouse  # noqa: E402
+from standins.install import install  # noqa: E402
+from standins.module_opening import openModule  # noqa: E402
 
 from SScILDScoringLib.levels import Level  # noqa: E402
 from SScILDScoringLib.scene import views  # noqa: E402
 from SScILDScoringLib.scene.case import ScoredCase  # noqa: E402
-from SScILDScoringLib.scene.logic import ScoringLogic  # noqa: E402
 from SScILDScoringLib.scene.volumes import volumeFromScan  # noqa: E402
-from SScILDScoringLib.scores import Pattern  # noqa: E402
 
-LARGE, SMALL, GAP = (560, 400), (222, 222), 4
+LARGE, SMALL, GAP = (600, 440), (238, 238), 4
+PATIENCE_S = 900
 FRAME, INK, PAPER = (58, 62, 68), (30, 34, 40), (250, 250, 250)
 
 
@@ -43,31 +48,56 @@ def demo_scan():
     return make_phantom(demo_spec()).scan
 
 
-def scored_case(scan, progress) -> ScoredCase:
-    """The scan in the scene, with levels, scores and heat maps by the bundled networks."""
-    volume = volumeFromScan(scan, "CT")
-    logic = ScoringLogic()
-    logic.score(volume, progress=progress)
-    return ScoredCase.ofNode(logic.renderHeatMaps(ScoredCase.ofVolume(volume).node, progress=progress))
+class Module:
+    """The module opened in the stand-ins, driven as a person does."""
 
+    def __init__(self, application) -> None:
+        self.application = application
+        self.opened = openModule(ROOT / "SScILDScoring" / "SScILDScoring.py")
+        self.opened.enter()
+        self.panel = self.opened.widget.panel
+        self.ui, self.desk = self.panel.ui, self.panel.desk
 
-def open_views(application, case: ScoredCase) -> dict:
-    """The layout's slice views with the case in them."""
-    views.registerLayout(application.layoutNode)
-    application.layoutNode.SetViewArrangement(views.LAYOUT_ID)
-    found = {name: application.sliceView(name, None, LARGE) for name in views.COMPARED_VIEWS}
-    found |= {name: application.sliceView(name, None, SMALL) for name in views.LEVEL_VIEWS}
-    views.showVolume(application.scene, case.volumeNode, case.scan)
-    show_levels(application.scene, case)
-    views.fitViews(application.scene, case.scan)
-    case.showPattern(Pattern.TOT, 0.7)
-    return found
+    @property
+    def case(self) -> ScoredCase:
+        """The chosen CT's case."""
+        return self.desk.case
 
+    def press(self, button, what: str) -> None:
+        """Presses a button and waits until the step that it starts has ended."""
+        if not button.enabled:
+            raise SystemExit(f"{what}: {button.toolTip}")
+        print(what, flush=True)
+        button.click()
+        self.wait()
 
-def show_levels(scene, case: ScoredCase) -> None:
-    """Puts the level views where the level lines are."""
-    for level, k in zip(Level, case.levels.slice_indices(case.scan), strict=True):
-        views.showLevel(scene, level, case.scan, k)
+    def wait(self) -> None:
+        """Runs Qt until nothing is being computed."""
+        end = time.monotonic() + PATIENCE_S
+        self.application.processEvents()
+        while self.desk.busy():
+            if time.monotonic() > end:
+                raise SystemExit(f"nothing happened within {PATIENCE_S} s")
+            self.application.processEvents()
+            time.sleep(0.02)
+
+    def views(self) -> dict:
+        """The layout's slice views by name."""
+        manager = self.application.layoutManager()
+        found = {name: manager.sliceWidget(name).offscreen for name in views.SLICE_VIEWS}
+        for name, view in found.items():
+            view.resize(*(LARGE if name in views.COMPARED_VIEWS else SMALL))
+        views.fitViews(self.case.scene, self.case.scan)
+        return found
+
+    def picture(self, folder: Path) -> Image.Image:
+        """The panel."""
+        path = folder / "panel.part.png"
+        self.opened.grab(path, width=540)
+        with Image.open(path) as image:
+            result = image.convert("RGB")
+        path.unlink()
+        return result
 
 
 def layout_picture(found: dict, case: ScoredCase) -> Image.Image:
@@ -78,15 +108,13 @@ def layout_picture(found: dict, case: ScoredCase) -> Image.Image:
     return column([top, levels, table_picture(case.tableNode, width)])
 
 
-def drag_picture(found: dict, application, case: ScoredCase) -> Image.Image:
+def drag_picture(found: dict, module: Module) -> Image.Image:
     """The coronal view and level 3 before and after a drag of L3 with the mouse."""
     coronal, axial = found[views.CORONAL_VIEW], found[views.levelView(Level.L3)]
     before = [coronal.render(), enlarged(axial.render(), LARGE[1])]
-    plane = case.levelPlanes.nodes[Level.L3 - 1]
-    start = arrow_of(coronal, plane)
-    Mouse(coronal).drag(start, (25, 45))
-    show_levels(application.scene, case)
-    case.heatMapNodes.show(None)
+    plane = module.case.levelPlanes.nodes[Level.L3 - 1]
+    Mouse(coronal).drag(arrow_of(coronal, plane), (25, 45))
+    module.wait()
     after = [coronal.render(), enlarged(axial.render(), LARGE[1])]
     return column([row(before), row(after)])
 
@@ -115,6 +143,16 @@ def table_picture(table, width: int) -> Image.Image:
             draw.text((x, 22 * r + 5), text, fill=INK, font=font)
             x += widths[c] + spare
     return picture
+
+
+def side_by_side(panel: Image.Image, layout: Image.Image) -> Image.Image:
+    """The upper part of the panel beside the layout, as they stand on the screen."""
+    return row([panel.crop((0, 0, panel.width, min(panel.height, layout.height))), layout])
+
+
+def small(picture: Image.Image) -> Image.Image:
+    """The picture with a palette of 256 colours: a third of the file, and no difference to be seen."""
+    return picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
 
 
 def enlarged(picture: np.ndarray, height: int) -> np.ndarray:
@@ -159,12 +197,21 @@ def main() -> None:
     from SScILDScoringLib import load_scan
 
     scan = load_scan(arguments.ct) if arguments.ct else demo_scan()
-    with MinimalApplication() as application:
-        case = scored_case(scan, lambda stage, fraction, message: print(f"\r{message:60}", end="", flush=True))
-        found = open_views(application, case)
-        layout_picture(found, case).save(arguments.output / "slicer_layout.png", optimize=True)
-        drag_picture(found, application, case).save(arguments.output / "slicer_drag.png", optimize=True)
-    print(f"\rpictures written to {arguments.output}{'':40}")
+    with MinimalApplication() as minimal:
+        installation = install(minimal)
+        installation.application.showMainWindow()
+        module = Module(installation.application)
+        module.ui.volumeSelector.setCurrentNode(volumeFromScan(scan, "CT", minimal.scene))
+        module.press(module.ui.findLevelsButton, "Finding the levels")
+        module.press(module.ui.scoreButton, "Scoring")
+        module.press(module.ui.heatMapsButton, "Computing heat maps")
+        found = module.views()
+        layout = layout_picture(found, module.case)
+        small(side_by_side(module.picture(arguments.output), layout)).save(arguments.output / "slicer_layout.png")
+        small(drag_picture(found, module)).save(arguments.output / "slicer_drag.png")
+        module.opened.close()
+        installation.remove()
+    print(f"pictures written to {arguments.output}")
 
 
 if __name__ == "__main__":
