@@ -150,7 +150,7 @@ def test_scores_from_masks_count_only_what_lies_in_the_lung():
 
 # ---- scanner --------------------------------------------------------------------------------------------------------
 
-NOTHING = AcquisitionSettings(blur=0, sharpen=0, noise=0, offset=0, streaks=0)
+NOTHING = AcquisitionSettings(motion=0, blur=0, sharpen=0, noise=0, offset=0, streaks=0)
 
 
 def _changed(settings: AcquisitionSettings, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -172,6 +172,19 @@ def test_blur_takes_detail_away_and_sharpening_adds_it():
     _, sharp = _changed(replace(NOTHING, sharpen=1.0))
     assert _detail(blurred) < 0.9 * _detail(before)
     assert _detail(sharp) > 1.05 * _detail(before)
+
+
+def test_motion_doubles_borders_in_one_region_and_leaves_densities_alone():
+    before = np.full((128, 128), -850, np.float32)
+    before[:, 64:] = 40  # a border, as that of the heart
+    moving = replace(NOTHING, motion=1.0)
+    for n in range(6):
+        rng = np.random.default_rng(n)
+        after = change_acquisition(before.copy(), (2.0, 2.0), rng, moving)
+        changed = np.argwhere(after != before)
+        assert after.min() >= -850.01
+        assert after.max() <= 40.01
+        assert (np.abs(changed[:, 1] - 63.5) <= 5).all(), "what moves by 7 mm stays within 4 pixels of the border"
 
 
 def test_noise_and_offset_keep_their_limits():
