@@ -205,6 +205,30 @@ def test_a_loaded_case_can_be_worked_on(application, scan, tmp_path):
     assert after.updateThresholds({"tot": -1.0, "gg": -1.0, "ret": -1.0}) is node
 
 
+def test_a_segmentation_that_was_corrected_is_never_overwritten(scene, scan):
+    case = ScoredCase.create(volumeFromScan(scan, "CT"))
+    case.setResult(result_of(scan))
+    thresholds = {"tot": -0.5, "gg": -0.5, "ret": -0.5}
+    first = case.updateThresholds(thresholds)
+    assert ScoredCase.ofNode(case.node).updateThresholds(thresholds) is first
+    first.GetSegmentation().RemoveSegment(first.GetSegmentation().GetNthSegmentID(0))  # as in Segment Editor
+    second = case.updateThresholds(thresholds)
+    assert second is not first
+    assert first.GetScene() is scene
+    assert first.GetSegmentation().GetNumberOfSegments() == 2
+    assert case.thresholdsNode is second
+    case.remove()
+    assert first.GetScene() is None, "it belongs to the case all the same"
+
+
+def test_the_pattern_switch_shows_that_patterns_area_alone(scene, scan):
+    case = ScoredCase.create(volumeFromScan(scan, "CT"))
+    case.setResult(result_of(scan))
+    display = case.updateThresholds({"tot": -0.5, "gg": -0.5, "ret": -0.5}).GetDisplayNode()
+    case.showPattern(Pattern.GG)
+    assert [display.GetSegmentVisibility(p.name) for p in PATTERNS] == [False, True, False]
+
+
 def test_thresholds_need_heat_maps(scene, scan):
     case = ScoredCase.create(volumeFromScan(scan, "CT"))
     case.setResult(result_of(scan, heat_maps=False))

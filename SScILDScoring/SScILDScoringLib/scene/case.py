@@ -11,12 +11,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from ..findings import Finding
 from ..levels import Level, Levels
 from ..results import ScanResult, result_from_dict
-from ..scores import Pattern
+from ..scores import PATTERNS, Pattern
+from .case_facts import plainFinding, renumbered, sameLungs, scoredBy
 from .errors import SceneError
 from .folder import caseFolder, putInFolder, removeFolder
 from .heat_map_nodes import HeatMapNodes
@@ -32,7 +31,8 @@ CASE_ATTRIBUTE = "SScILD.case"
 
 _VOLUME, _LEVELS, _TABLE = "SScILD.volume", "SScILD.levels", "SScILD.table"
 _PROFILE = {name: f"SScILD.profile.{name}" for name in ("table", "tot", "gg", "ret", "chart")}
-_LUNGS, _THRESHOLDS = "SScILD.lungs", "SScILD.thresholds"
+_LUNGS, _THRESHOLDS, _CORRECTED = "SScILD.lungs", "SScILD.thresholds", "SScILD.corrected"
+_WRITTEN = "SScILD.written"
 
 _SAME_MM = 0.01
 """Positions closer than this are the same: a result keeps three decimals, a plane node what its geometry gives."""
@@ -217,7 +217,7 @@ class ScoredCase:
             planes.setLevels(levels)
         if anatomy is not None:
             self.node.SetParameter("anatomy", json.dumps(anatomy.mm))
-        findings = [_plainFinding(f) for f in findings]
+        findings = [plainFinding(f) for f in findings]
         if findings:
             self.node.SetParameter("findings", json.dumps(findings))
 
@@ -232,10 +232,10 @@ class ScoredCase:
 
     def setResult(self, result: ScanResult) -> None:
         """Shows a result: table, heat maps, profile. Heat maps of slices that are no longer scored go."""
-        if result.lungs is not None and not _same(result.lungs, self.lungs):
+        if result.lungs is not None and not sameLungs(result.lungs, self.lungs):
             self.setLungs(result.lungs)
         before = self.result
-        if before is not None and _scoredBy(before) != _scoredBy(result):
+        if before is not None and scoredBy(before) != scoredBy(result):
             self.heatMapNodes.clear()  # what another network saw does not explain these scores
         levels = self.levels
         if levels is None or any(abs(a - b) > _SAME_MM for a, b in zip(levels.mm, result.levels.mm, strict=True)):
@@ -278,15 +278,21 @@ class ScoredCase:
             self.setResult(replace(self.result, fvc_percent=percent))
 
     def showPattern(self, pattern: Pattern | None, opacity: float = 0.6, window: float = 4.0) -> None:
-        """Shows the heat maps of one pattern over the five level views, or none.
+        """Shows the heat maps of one pattern over the five level views, or none; and its segment, if there is one.
 
         Args:
             opacity: 0..1. window: percentage points at both ends of the colour scale.
         """
         self.heatMapNodes.show(pattern, opacity, window)
+        areas = self.thresholdsNode
+        if areas is not None and areas.GetDisplayNode() is not None and pattern is not None:
+            for each in PATTERNS:  # three areas over each other cannot be told apart
+                areas.GetDisplayNode().SetSegmentVisibility(each.name, each is pattern)
 
     def updateThresholds(self, thresholds: Mapping[str, float]):
         """The lung below each pattern's threshold as a segmentation that can be corrected in Segment Editor.
+
+        One that was corrected (or loaded, which looks the same) is left alone, and a new one is made.
 
         Args:
             thresholds: percentage points by pattern (``tot``, ``gg``, ``ret``).
@@ -301,15 +307,20 @@ class ScoredCase:
         if result is None or not result.heat_maps:
             raise SceneError("There are no heat maps of these levels yet; compute them first.")
         values = {Pattern(name): float(value) for name, value in thresholds.items()}
+        existing = self.node.GetNodeReference(_THRESHOLDS)
+        if existing is not None and existing.GetAttribute(_WRITTEN) != str(contentState(existing)):
+            self.node.AddNodeReferenceID(_CORRECTED, existing.GetID())
+            existing = None
         node = thresholdSegmentation(
             self.scene,
-            self.node.GetNodeReference(_THRESHOLDS),
+            existing,
             self.scan,
             self.volumeNode,
             result.heat_maps,
             values,
             result.slice_indices,
         )
+        node.SetAttribute(_WRITTEN, str(contentState(node)))
         self.node.SetNodeReferenceID(_THRESHOLDS, node.GetID())
         self._own(node)
         return node
@@ -368,7 +379,7 @@ class ScoredCase:
         # Slicer turns the slices of some volumes round when it saves them: numbers are those of the volume as it is.
         numbers = tuple(scan.file_slice(k) for k in result.slice_indices)
         if numbers != result.file_slice_indices:
-            result = replace(result, file_slice_indices=numbers, profile=_renumbered(result.profile, scan))
+            result = replace(result, file_slice_indices=numbers, profile=renumbered(result.profile, scan))
         if not result.heat_maps and lungs is not None:
             result = replace(result, heat_maps=self.heatMapNodes.read(result))
         return result
@@ -385,23 +396,3 @@ class ScoredCase:
     def _json(self, name: str):
         text = self.node.GetParameter(name)
         return json.loads(text) if text else None
-
-
-def _same(lungs, others) -> bool:
-    if others is None or lungs is others:
-        return others is not None
-    return lungs.method == others.method and np.array_equal(lungs.labels, others.labels)
-
-
-def _scoredBy(result) -> tuple[str, ...]:
-    return tuple(model.sha256 for model in result.models if model.kind == "s_net")
-
-
-def _plainFinding(finding: Finding) -> dict:
-    return {"code": finding.code, "severity": finding.severity, "message": finding.message}
-
-
-def _renumbered(profile, scan):
-    if profile is None:
-        return None
-    return replace(profile, file_slice_indices=tuple(scan.file_slice(k) for k in profile.slice_indices))

@@ -1,0 +1,29 @@
+"""Small questions about results and lungs that a case asks itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..findings import Finding
+
+
+def sameLungs(lungs, others) -> bool:
+    if others is None or lungs is others:
+        return others is not None
+    return lungs.method == others.method and np.array_equal(lungs.labels, others.labels)
+
+
+def scoredBy(result) -> tuple[str, ...]:
+    return tuple(model.sha256 for model in result.models if model.kind == "s_net")
+
+
+def plainFinding(finding: Finding) -> dict:
+    return {"code": finding.code, "severity": finding.severity, "message": finding.message}
+
+
+def renumbered(profile, scan):
+    if profile is None:
+        return None
+    return replace(profile, file_slice_indices=tuple(scan.file_slice(k) for k in profile.slice_indices))
