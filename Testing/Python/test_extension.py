@@ -125,7 +125,7 @@ def test_the_catalog_entry_keeps_the_rules_of_the_extensions_index():
         "tier", "enabled", "dicom_support_rule",
     }  # fmt: skip
     assert {"$schema", "category", "scm_url"} <= set(data) <= allowed
-    project = re.search(r"project\((\w+) NONE\)", text).group(1)
+    project = re.search(r"project\((\w+)\)", text).group(1)
     assert project == "SScILDScoring"
     assert not project.lower().startswith("slicer")
     assert Path(data["scm_url"]).stem.startswith("Slicer")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -195,6 +196,15 @@ def test_the_command_line_writes_levels_and_a_scene_that_slicer_opens(scene, pha
     np.testing.assert_array_equal(case.scan.voxels, phantom.scan.voxels)
     np.testing.assert_array_equal(case.result.heat_maps[4].maps, result.heat_maps[4].maps)
     assert case.levels.mm == pytest.approx(result.levels.mm, abs=0.01)
+
+
+def test_files_for_slicer_can_be_written_to_a_relative_folder(scene, phantom, models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = score_scan(phantom.scan, case="p1", l_net=models["lNet"], s_net=models["sNet"], heat_maps=False)
+    Path("out").mkdir()
+    assert writeLevelsOf(result, Path("out")).is_file()
+    assert writeScene(result, Path("out")).is_file()
+    assert sorted(p.name for p in Path("out").iterdir()) == ["levels.mrk.json", "scene.mrb"]
 
 
 def test_writing_a_scene_leaves_the_open_scene_alone(scene, volume, phantom, models, tmp_path):

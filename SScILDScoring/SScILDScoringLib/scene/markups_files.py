@@ -42,7 +42,7 @@ def writeLevels(levels: Levels, scan: CTScan, path: str | Path) -> Path:
 def _document(node, path: Path) -> dict:
     """What MRML itself writes for one node."""
     storage = node.CreateDefaultStorageNode()  # the one of planes; the general one loses their size and direction
-    storage.SetFileName(str(path))
+    storage.SetFileName(str(path.absolute()))
     if not storage.WriteData(node):
         raise OSError(f"the markups writer refused {path.name}")
     return json.loads(path.read_text(encoding="utf-8"))

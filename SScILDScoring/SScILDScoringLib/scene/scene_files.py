@@ -48,7 +48,7 @@ def writeSegmentations(case: ScoredCase, folder: Path) -> list[Path]:
             continue
         storage = slicer.vtkMRMLSegmentationStorageNode()
         storage.SetScene(case.scene)
-        storage.SetFileName(str(Path(folder) / name))
+        storage.SetFileName(str((Path(folder) / name).absolute()))
         if not storage.WriteData(node):
             raise SceneError(f"{name} cannot be written to {folder}; is there space left?")
         written.append(Path(folder) / name)
@@ -61,7 +61,7 @@ def saveScene(scene, path: Path) -> Path:
     Raises:
         SceneError: the file cannot be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()  # MRML refuses relative ones
     part = path.with_name(f"{path.stem}.part{path.suffix}")
     try:
         if not scene.WriteToMRB(str(part)) or not part.is_file():
