@@ -187,6 +187,7 @@ def column(images) -> Image.Image:
 
 
 def main() -> None:
+    """Drives the module from the CT to the heat maps and writes the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ct", type=Path, help="a CT instead of the phantom")
     parser.add_argument("-o", "--output", type=Path, default=HERE)

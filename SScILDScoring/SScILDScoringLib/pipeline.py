@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +18,10 @@ from .levels import Level, Levels
 from .progress import Progress, part_of, silent
 from .results import ModelFacts, ScanFacts, ScanResult, safe_name
 from .scan import CTScan, load_scan
-from .scores import SliceScores, goh_stage
+from .scores import LungProfile, SliceScores, goh_stage
 
 if TYPE_CHECKING:
+    from .explanations import ExplanationMaps
     from .heatmaps import HeatMaps
     from .lungs import LungMask
     from .models import ModelBundle
@@ -127,118 +127,70 @@ def score_scan(
         with clock("heat_maps"):
             maps = heat_maps_of(scan, lungs, indices, network, heat_map_settings, progress)
     bundles = [b for b in (l_bundle, s_bundle) if b is not None]
-    findings += model_findings(bundles)
+    return assembled(
+        scan,
+        lungs,
+        levels,
+        bundles,
+        case=case,
+        findings=findings,
+        scores=scores,
+        heat_maps=maps,
+        explanations=explanations,
+        profile=profile,
+        fvc_percent=fvc_percent,
+        device=device_name(place),
+        seconds=clock.seconds(),
+    )
+
+
+def assembled(
+    scan: CTScan,
+    lungs: LungMask,
+    levels: Levels,
+    bundles: Sequence[ModelBundle],
+    *,
+    case: str | None,
+    findings: Sequence[Finding],
+    scores: Sequence[SliceScores],
+    heat_maps: Sequence[HeatMaps] = (),
+    explanations: Sequence[ExplanationMaps] = (),
+    profile: LungProfile | None = None,
+    fvc_percent: float | None = None,
+    device: str = "",
+    seconds: Mapping[str, float],
+) -> ScanResult:
+    """The result of the steps: what was computed, with the facts about scan, networks and settings.
+
+    Args:
+        bundles: the networks that answered, S-Net last; what they say about themselves joins the findings.
+    """
+    indices = levels.slice_indices(scan)
+    thresholds = bundles[-1].thresholds
     return ScanResult(
         case=safe_name(case or str(scan.identity.get("name") or "case")),
         levels=levels,
         slice_indices=indices,
         file_slice_indices=tuple(scan.file_slice(k) for k in indices),
-        scores=scores,
+        scores=tuple(scores),
         facts=ScanFacts.of(scan),
-        findings=tuple(findings),
+        findings=(*findings, *model_findings(bundles)),
         models=tuple(ModelFacts.of(b) for b in bundles),
-        device=device_name(place),
+        device=device,
         settings={
             "lungs": lungs.method,
             "l4_follows": levels.l4_follows,
-            "heat_maps": heat_maps,
-            "every_slice": every_slice,
+            "heat_maps": bool(heat_maps),
+            "every_slice": profile is not None,
         },
-        seconds=clock.seconds(),
+        seconds=seconds,
         fvc_percent=fvc_percent,
         profile=profile,
-        heat_maps=maps,
-        explanations=explanations,
-        thresholds=dict(s_bundle.thresholds) if s_bundle.thresholds else None,
+        heat_maps=tuple(heat_maps),
+        explanations=tuple(explanations),
+        thresholds=dict(thresholds) if thresholds else None,
         scan=scan,
         lungs=lungs,
-    )
-
-
-def rescore(
-    result: ScanResult,
-    level: Level | int,
-    mm: float,
-    s_net: ModelBundle | SliceNetwork,
-    *,
-    heat_maps: bool = False,
-    heat_map_settings: HeatMapSettings | None = None,
-    device: str = "auto",
-    progress: Progress = silent,
-) -> ScanResult:
-    """The result after a person moved one level: only slices that changed are scored again.
-
-    L4 moves along while it follows L3 and L5. Heat maps are kept complete or dropped: with ``heat_maps`` those of the
-    changed levels are computed again, without it a result that had maps has none until they are asked for.
-
-    Args:
-        result: a result with its scan and lungs.
-        level, mm: the level and its new RAS S position.
-        s_net: the S-Net bundle that gave the result, or its network when it is loaded already.
-
-    Raises:
-        LevelError: the move would break the order of the levels.
-        ScanError: the position is outside the scan.
-        ValueError: the result has no scan (it was read from a file).
-    """
-    return place_levels(
-        result,
-        result.levels.moved(level, mm),
-        s_net,
-        heat_maps=heat_maps,
-        heat_map_settings=heat_map_settings,
-        device=device,
-        progress=progress,
-    )
-
-
-def place_levels(
-    result: ScanResult,
-    levels: Levels,
-    s_net: ModelBundle | SliceNetwork,
-    *,
-    heat_maps: bool = False,
-    heat_map_settings: HeatMapSettings | None = None,
-    device: str = "auto",
-    progress: Progress = silent,
-) -> ScanResult:
-    """The result with its five levels elsewhere; see :func:`rescore`."""
-    from .devices import choose_device
-    from .slice_network import SliceNetwork
-    from .slice_scoring import explain_slices, score_slices
-
-    scan, lungs = result.scan, result.lungs
-    if scan is None or lungs is None:
-        raise ValueError("the result has no scan; it was read from a file")
-    indices = levels.slice_indices(scan)
-    clock = _Clock()
-    network = s_net if isinstance(s_net, SliceNetwork) else SliceNetwork(s_net, choose_device(device))
-    changed = [i for i in range(5) if indices[i] != result.slice_indices[i]]
-    slices = [indices[i] for i in changed]
-    with clock("scores"):
-        scores = _exchanged(result.scores, changed, score_slices(scan, slices, network, progress) if changed else [])
-    with clock("explanations"):
-        explanations = _exchanged(result.explanations, changed, explain_slices(scan, slices, network, progress))
-    maps: tuple[HeatMaps, ...] = ()
-    if heat_maps:
-        with clock("heat_maps"):
-            missing = changed if result.heat_maps else list(range(5))
-            rendered = heat_maps_of(scan, lungs, [indices[i] for i in missing], network, heat_map_settings, progress)
-            maps = _exchanged(result.heat_maps or (None,) * 5, missing, rendered)
-    elif not changed:
-        maps = result.heat_maps
-    kept = [f for f in result.findings if f.code not in LEVEL_FINDINGS]
-    return replace(
-        result,
-        levels=levels,
-        slice_indices=indices,
-        file_slice_indices=tuple(scan.file_slice(k) for k in indices),
-        scores=scores,
-        explanations=explanations,
-        heat_maps=maps,
-        findings=(*kept, *level_findings(scan, lungs, levels, indices, scores)),
-        settings={**result.settings, "l4_follows": levels.l4_follows, "heat_maps": bool(maps)},
-        seconds={**result.seconds, **clock.seconds()},
     )
 
 
@@ -301,10 +253,6 @@ def heat_maps_of(
     return tuple(maps)
 
 
-LEVEL_FINDINGS = ("level_without_lung", "levels_on_one_slice", "inconsistent_scores")
-"""Findings that say something about the scored slices, and that are made anew when a level moves."""
-
-
 def level_findings(
     scan: CTScan, lungs: LungMask, levels: Levels, indices: Sequence[int], scores: Sequence[SliceScores]
 ) -> list[Finding]:
@@ -349,15 +297,6 @@ def _given_levels(levels: Levels | Sequence[float] | str | Path | None) -> Level
 
         return given_levels(str(levels))
     return Levels.from_mm(levels, source="given")
-
-
-def _exchanged(before: Sequence, changed: Sequence[int], values: Sequence) -> tuple:
-    """``before`` with new values at the places ``changed``; empty when there was nothing before."""
-    after = list(before)
-    if after:
-        for i, value in zip(changed, values, strict=True):
-            after[i] = value
-    return tuple(after)
 
 
 class _Clock:

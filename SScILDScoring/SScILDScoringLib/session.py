@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from .findings import Finding
 from .heatmaps.replacement import HeatMapSettings
 from .levels import Levels
-from .pipeline import BundleChoice, find_lungs, find_model, heat_maps_of, level_findings, model_findings
+from .pipeline import BundleChoice, assembled, find_lungs, find_model, heat_maps_of, level_findings
 from .progress import Progress, part_of, silent
 from .recent import Recent
-from .results import ModelFacts, ScanFacts, ScanResult, safe_name
+from .results import ModelFacts, ScanResult
 from .scan import CTScan
 from .scores import LungProfile, SliceScores, goh_stage
 
@@ -247,30 +247,20 @@ class ScoringSession:
         findings += level_findings(scan, self.lungs, levels, indices, scores)
         placed_by_network = any(p.source == "l_net" for p in levels)
         used = [b for b in ((self._l_bundle if placed_by_network else None), self._s_bundle) if b is not None]
-        return ScanResult(
-            case=safe_name(case or str(scan.identity.get("name") or "case")),
-            levels=levels,
-            slice_indices=indices,
-            file_slice_indices=tuple(scan.file_slice(k) for k in indices),
+        return assembled(
+            scan,
+            self.lungs,
+            levels,
+            used,
+            case=case,
+            findings=findings,
             scores=scores,
-            facts=ScanFacts.of(scan),
-            findings=(*findings, *model_findings(used)),
-            models=tuple(ModelFacts.of(b) for b in used),
-            device=self.device,
-            settings={
-                "lungs": self.lungs.method,
-                "l4_follows": levels.l4_follows,
-                "heat_maps": bool(maps),
-                "every_slice": self._profile is not None,
-            },
-            seconds={**self._seconds, "total": sum(self._seconds.values())},
-            fvc_percent=fvc_percent,
-            profile=self._profile,
             heat_maps=maps,
             explanations=explanations,
-            thresholds=dict(network.bundle.thresholds) if network.bundle.thresholds else None,
-            scan=scan,
-            lungs=self.lungs,
+            profile=self._profile,
+            fvc_percent=fvc_percent,
+            device=self.device,
+            seconds={**self._seconds, "total": sum(self._seconds.values())},
         )
 
     def heat_maps(self, k: int, settings: HeatMapSettings | None = None, progress: Progress = silent) -> HeatMaps:

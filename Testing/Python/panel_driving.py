@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -11,15 +9,6 @@ from pathlib import Path
 
 MODULE = Path(__file__).resolve().parents[2] / "SScILDScoring" / "SScILDScoring.py"
 PATIENCE_S = 240
-
-
-def keepNoneAlive() -> None:
-    """PySide6 6.12 takes a reference of None at every call that returns nothing, as if None could not die.
-
-    From Python 3.12 on that is so; before, the process ends after some ten thousand calls. A large head start helps.
-    """
-    if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 
 @cache

@@ -7,11 +7,10 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
-from panel_driving import MODULE, PanelDriver, keepNoneAlive, withoutPyTorch
+from panel_driving import MODULE, PanelDriver, withoutPyTorch
 from SScILDScoringLib.levels import Level
 
 pytest_plugins = ["panel_fixtures"]
-keepNoneAlive()
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
-from panel_driving import MODULE, PanelDriver, keepNoneAlive, withoutPyTorch
+from panel_driving import MODULE, PanelDriver, withoutPyTorch
 
 pytest_plugins = ["panel_fixtures"]
-keepNoneAlive()
 
 BUTTONS_THAT_NEED_A_CT = (
     *("findLevelsButton", "placeByHandButton", "undoButton", "redoButton", "scoreButton", "scoreEverySliceButton"),

@@ -13,13 +13,12 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
-from panel_driving import MODULE, PanelDriver, keepNoneAlive, smallPhantom
+from panel_driving import MODULE, PanelDriver, smallPhantom
 from SScILDScoringLib.levels import Level
 from SScILDScoringLib.scores import PATTERNS, Pattern
 
 pytest_plugins = ["panel_fixtures"]
 pytestmark = pytest.mark.timeout(900)  # a busy computer
-keepNoneAlive()
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from small_bundles import l_net_bundle, s_net_bundle
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.errors import Cancelled, ModelError, ScanError, SettingsError
 from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
-from SScILDScoringLib.levels import LevelError, Levels
+from SScILDScoringLib.levels import LevelError
 from SScILDScoringLib.lungs import LungMask
 from SScILDScoringLib.phantom import DiseaseSpec, PhantomSpec, make_phantom
-from SScILDScoringLib.pipeline import find_model, place_levels, rescore, score_scan
+from SScILDScoringLib.pipeline import find_model, score_scan
 from SScILDScoringLib.results import read_json, write_json
 from SScILDScoringLib.scan import scan_from_array
 from SScILDScoringLib.scores import Stage
@@ -184,47 +184,7 @@ def test_an_oblique_scan_gives_the_scores_of_its_own_slices(phantom, result, s_n
     assert again.facts.tilt_degrees == pytest.approx(8.0)
 
 
-# ---- moving levels -----------------------------------------------------------------------------------------------
-
-
-def test_moving_a_level_scores_it_again_and_takes_l4_along(result, s_net):
-    moved = rescore(result, 3, result.levels[3].mm + 12.0, s_net, device="cpu")
-    assert moved.levels[3].source == "manual"
-    assert moved.levels[4].mm == pytest.approx((moved.levels[3].mm + moved.levels[5].mm) / 2)
-    fresh = score_scan(result.scan, levels=moved.levels, lungs=result.lungs, s_net=s_net, heat_maps=False, device="cpu")
-    assert moved.slice_indices == fresh.slice_indices
-    assert np.allclose([s.raw for s in moved.scores], [s.raw for s in fresh.scores], atol=1e-4)
-    assert moved.scores[0] is result.scores[0]
-    assert moved.heat_maps == ()  # those of L3 and L4 would be wrong
-
-
-def test_heat_maps_of_moved_levels_are_made_anew_on_demand(result, s_net):
-    moved = rescore(
-        result, 1, result.levels[1].mm + 10.0, s_net, heat_maps=True, heat_map_settings=COARSE, device="cpu"
-    )
-    assert moved.slice_indices[0] != result.slice_indices[0]
-    assert moved.heat_maps[1] is result.heat_maps[1]
-    assert (moved.heat_maps[0].lung == result.lungs.mask(moved.slice_indices[0])).all()
-
-
-def test_a_move_within_the_same_slice_keeps_everything(result, s_net):
-    moved = place_levels(result, Levels.from_mm([mm + 0.01 for mm in result.levels.mm], "manual"), s_net, device="cpu")
-    assert moved.scores == result.scores
-    assert moved.heat_maps == result.heat_maps
-
-
-def test_a_move_beyond_a_neighbour_changes_nothing(result, s_net):
-    with pytest.raises(LevelError):
-        rescore(result, 2, result.levels[1].mm + 5.0, s_net, device="cpu")
-
-
-def test_a_result_read_from_a_file_cannot_be_scored_again(result, s_net, tmp_path):
-    again = read_json(write_json(result, tmp_path / "scores.json"))
-    with pytest.raises(ValueError, match="no scan"):
-        rescore(again, 3, again.levels[3].mm, s_net)
-
-
-# ---- mistakes and doubts -----------------------------------------------------------------------------------------
+# ---- mistakes, levels and lungs that are given ---------------------------------------------------------------------
 
 
 def test_mistakes_are_said_before_the_work(phantom, s_net):

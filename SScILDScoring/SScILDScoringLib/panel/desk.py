@@ -20,7 +20,7 @@ from .enabling import first
 from .worker_bridge import Job, WorkerBridge
 
 
-def scoredBy(result) -> str:
+def networkOf(result) -> str:
     """The name of the network that gave a result's scores."""
     return next((model.name for model in result.models if model.kind == "s_net"), "")
 
@@ -97,7 +97,7 @@ class Desk:
         """Whether the scores are from another network than the one chosen now."""
         result = self.case.result if self.case is not None else None
         chosen = self.parameters.sNet or self.defaultNetworks.get("s_net")
-        return result is not None and chosen is not None and scoredBy(result) != chosen
+        return result is not None and chosen is not None and networkOf(result) != chosen
 
     def caseName(self) -> str:
         """The name of the results: the user's, else made from the volume's name."""

@@ -214,6 +214,7 @@ def group_look(number: int) -> tuple[str, str]:
 
 
 def with_alpha(colour: str, alpha: float) -> tuple[float, ...]:
+    """A colour as red, green, blue, alpha, each 0..1; ``alpha`` is its opacity."""
     from matplotlib.colors import to_rgba
 
     return to_rgba(colour, alpha)
