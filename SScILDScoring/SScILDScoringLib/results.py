@@ -213,6 +213,10 @@ class ScanResult:
             "engine": first.engine,
             "network_runs": [m.network_runs for m in self.heat_maps],
             "seconds": [round(m.seconds, 3) for m in self.heat_maps],
+            "precision": first.precision,
+            "exact": all(m.exact for m in self.heat_maps),
+            "tolerance": max((m.tolerance for m in self.heat_maps if m.tolerance is not None), default=None),
+            "checked_positions": [m.checked_positions for m in self.heat_maps],
             "thresholds": dict(self.thresholds) if self.thresholds else None,
             "derived_scores": self.derived_scores(),
         }

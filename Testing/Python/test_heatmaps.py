@@ -183,7 +183,7 @@ def ratio_bundle(tmp_path_factory):
 def test_every_engine_equals_the_reference(case, ratio_bundle):
     shape, settings, place = CASES[case]
     hu, lung = chest(*shape, **place)
-    assert_equal_to_reference(hu, lung, ratio_bundle, settings, ["batched", "windowed"])
+    assert_equal_to_reference(hu, lung, ratio_bundle, settings, ["batched", "incremental"])
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_every_engine_equals_the_reference(case, ratio_bundle):
 def test_other_networks_equal_the_reference_by_their_best_engine(name, options, tmp_path):
     hu, lung = chest(90, 90)
     bundle = s_net_bundle(tmp_path / "s", name, size=96, clear_outside_body=name == "compact_pool", **options)
-    assert best_engine(SliceNetwork(bundle)) == "windowed"
-    assert_equal_to_reference(hu, lung, bundle, HeatMapSettings(30, 20), ["windowed"])
+    assert best_engine(SliceNetwork(bundle)) == "incremental"
+    assert_equal_to_reference(hu, lung, bundle, HeatMapSettings(30, 20), ["incremental"])
 
 
 def test_a_network_that_does_not_describe_its_layers_is_run_in_batches():
@@ -218,7 +218,7 @@ def assert_equal_to_reference(hu, lung, bundle, settings, engines):
         assert np.abs(found.maps - wanted.maps).max() <= 1e-4 * largest + 2e-5
 
 
-@pytest.mark.parametrize("engine", ["batched", "windowed"])
+@pytest.mark.parametrize("engine", ["batched", "incremental"])
 def test_the_batch_size_does_not_change_the_maps(engine, ratio_bundle):
     hu, lung = chest(64, 64)
     one, many = (

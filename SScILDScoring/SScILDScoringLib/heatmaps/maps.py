@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,9 @@ from ..errors import SettingsError
 from ..progress import Progress, silent
 from ..scores import PATTERNS, Pattern, SliceScores
 from .replacement import HeatMapSettings, replacement_texture
+from .reporting import Outcome, Reporter
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class HeatMaps:
         engine: the implementation that computed the maps.
         network_runs: how many inputs S-Net was run on, the untouched slice included.
         seconds: wall time.
+        precision: of the network's arithmetic: ``fp32``, ``bf16`` or ``fp16``.
+        exact: whether every cell of the network that a patch reaches was recomputed; False for a preview.
+        tolerance: largest difference from the exact answer in fp32 (of a preview: from the exact answer) on the
+            ``checked_positions``, as a share of the maps' largest absolute value; None where nothing was checked.
+        checked_positions: how many positions were computed twice to measure the tolerance.
     """
 
     maps: np.ndarray
@@ -37,6 +46,10 @@ class HeatMaps:
     engine: str = "batched"
     network_runs: int = 0
     seconds: float = 0.0
+    precision: str = "fp32"
+    exact: bool = True
+    tolerance: float | None = None
+    checked_positions: int = 0
 
     def of(self, pattern: Pattern) -> np.ndarray:
         """The map of one pattern, float32 ``(y, x)`` in percentage points."""
@@ -61,6 +74,8 @@ def render_heat_maps(
     device: str = "cpu",
     *,
     engine: str = "auto",
+    precision: str = "auto",
+    partial: Callable[[HeatMaps], None] | None = None,
     batch_size: int | None = None,
 ) -> HeatMaps:
     """The heat maps of one axial slice, all three patterns at once.
@@ -72,20 +87,25 @@ def render_heat_maps(
     Args:
         hu: Hounsfield units ``(y, x)``.
         lung: boolean ``(y, x)``.
-        bundle: the S-Net bundle; its healthy patch is the replacement.
+        bundle: the S-Net bundle; its healthy patch is the replacement. Or a
+            :class:`~SScILDScoringLib.slice_network.SliceNetwork` made of one, which saves loading it again.
         settings: patch, step, edge and replacement; the bundle's when None (the published ones if it has none).
-        progress: told after every batch (stage ``heat_maps``); may cancel.
+        progress: told at least every 100 ms (stage ``heat_maps``); may cancel.
         device: where the network runs.
-        engine: ``auto`` takes ``windowed`` for networks that describe their own layers and ``batched`` for others;
-            ``reference`` is the slow yardstick. All give the same maps, up to rounding.
-        batch_size: network inputs at once; chosen by the device when None. It does not change the result.
+        engine: ``auto`` takes ``incremental`` for networks that describe their own blocks and ``batched`` for
+            others; ``reference`` is the slow yardstick. These give the same maps, up to rounding. ``preview`` is a
+            guarded approximation of the incremental engine.
+        precision: ``fp32``, ``bf16`` or ``fp16``; ``auto`` takes what the device computes fast.
+        partial: given the maps of the positions finished so far, at most every 100 ms. It is called from the thread
+            that called this function.
+        batch_size: positions computed together; chosen by the device when None. It does not change the result.
 
     Raises:
-        SettingsError: slice and lung mask differ in size, or an unknown engine.
+        SettingsError: slice and lung mask differ in size, or an unknown engine or precision.
         Cancelled: by ``progress``.
     """
     from ..slice_network import SliceNetwork
-    from .engines import ENGINES, best_engine
+    from .engines import ENGINES, Work, best_engine
     from .sums import MapSums
 
     hu, lung = np.asarray(hu), np.asarray(lung, bool)
@@ -93,20 +113,30 @@ def render_heat_maps(
         raise SettingsError(f"The slice {hu.shape} and its lung mask {lung.shape} must have the same size.")
     if engine not in ("auto", *ENGINES):
         raise SettingsError(f"The heat maps' engine is one of auto, {', '.join(ENGINES)}, not {engine!r}.")
+    if precision not in PRECISIONS:
+        raise SettingsError(f"The heat maps' precision is one of {', '.join(PRECISIONS)}, not {precision!r}.")
     started = time.perf_counter()
     network = bundle if isinstance(bundle, SliceNetwork) else SliceNetwork(bundle, device)
     engine = best_engine(network) if engine == "auto" else engine
     settings = settings or HeatMapSettings.of_bundle(network.bundle)
     texture = replacement_texture(settings, network.bundle)
     sums = MapSums(lung)
-    baseline = ENGINES[engine](hu, network, settings, texture, sums, progress, batch_size)
-    return HeatMaps(
-        sums.means(),
-        sums.covered,
-        lung,
-        SliceScores(tuple(baseline)),
-        settings,
-        engine,
-        1 + sums.patches,
-        time.perf_counter() - started,
-    )
+
+    def maps_of(outcome: Outcome) -> HeatMaps:
+        return HeatMaps(
+            sums.means(),
+            sums.covered,
+            lung,
+            SliceScores(tuple(outcome.baseline)),
+            settings,
+            engine,
+            1 + sums.patches,
+            time.perf_counter() - started,
+            outcome.precision,
+            outcome.exact,
+            outcome.tolerance,
+            outcome.checked_positions,
+        )
+
+    report = Reporter(progress, partial and (lambda outcome: partial(maps_of(outcome))))
+    return maps_of(ENGINES[engine](Work(hu, network, settings, texture, sums, report, precision, batch_size)))

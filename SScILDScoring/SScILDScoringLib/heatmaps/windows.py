@@ -15,11 +15,10 @@ import torch
 from torch import nn
 
 from ..networks.layout import Step
-from ..progress import Progress, silent
 from ..slice_network import SliceNetwork
-from .replacement import HeatMapSettings, patch_windows
+from .replacement import patch_windows
+from .reporting import Outcome
 from .slice_input import LocalInput
-from .sums import MapSums
 
 
 @dataclass(frozen=True)
@@ -187,29 +186,21 @@ def can_be_windowed(network: SliceNetwork) -> bool:
     return hasattr(network.network, "steps") and hasattr(network.network, "head")
 
 
-def windowed_heat_maps(
-    hu: np.ndarray,
-    network: SliceNetwork,
-    settings: HeatMapSettings,
-    texture: np.ndarray,
-    sums: MapSums,
-    progress: Progress = silent,
-    batch_size: int | None = None,
-) -> np.ndarray:
+def windowed_heat_maps(work) -> Outcome:
     """An engine as :mod:`.engines` describes them, for networks that describe themselves."""
-    slice_input = LocalInput(hu, network)
-    baseline = network.run(slice_input.untouched[None])[0]
-    windows = list(patch_windows(sums.lung, settings, texture))
+    slice_input = LocalInput(work.hu, work.network)
+    outcome = Outcome(work.network.run(slice_input.untouched[None])[0])
+    windows = list(patch_windows(work.sums.lung, work.settings, work.texture))
     if not windows:
-        return baseline
+        return outcome
     changes = [slice_input.changed(window) for window in windows]
-    windowed = WindowedNetwork(network, slice_input.untouched, [(rows, columns) for rows, columns, _ in changes])
-    batch_size = batch_size or (8 if network.device.type == "cpu" else 64)
+    windowed = WindowedNetwork(work.network, slice_input.untouched, [(rows, columns) for rows, columns, _ in changes])
+    batch_size = work.batch_size or (8 if work.network.device.type == "cpu" else 64)
     for start in range(0, len(windows), batch_size):
-        progress("heat_maps", start / len(windows), f"Heat map: position {start + 1} of {len(windows)}")
+        work.report.batch(start, len(windows), outcome)
         batch = range(start, min(start + batch_size, len(windows)))
         answers = windowed.run(batch, [changes[n][2] for n in batch])
         for n, answer in zip(batch, answers, strict=True):
-            sums.add(windows[n].rows, windows[n].columns, windows[n].covers, answer - baseline)
-    progress("heat_maps", 1.0, "Heat map done")
-    return baseline
+            work.sums.add(windows[n].rows, windows[n].columns, windows[n].covers, answer - outcome.baseline)
+    work.report.batch(len(windows), len(windows), outcome)
+    return outcome

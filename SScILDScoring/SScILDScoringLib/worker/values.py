@@ -98,6 +98,10 @@ def plain_heat_maps(maps: HeatMaps) -> dict:
             "engine": maps.engine,
             "network_runs": maps.network_runs,
             "seconds": maps.seconds,
+            "precision": maps.precision,
+            "exact": maps.exact,
+            "tolerance": maps.tolerance,
+            "checked_positions": maps.checked_positions,
         }
     )
 
@@ -118,6 +122,10 @@ def heat_maps_from(facts: Mapping, heat: np.ndarray, cover: np.ndarray) -> HeatM
         facts["engine"],
         facts["network_runs"],
         facts["seconds"],
+        facts["precision"],
+        facts["exact"],
+        facts["tolerance"],
+        facts["checked_positions"],
     )
 
 
