@@ -25,18 +25,30 @@ class BatchStream(IterableDataset):
         make_sample: sample number -> arrays of equal shapes.
         batch_size: samples of one batch; batch ``b`` holds samples ``b * batch_size`` and following.
         first, count: which batches.
+        share: ``(n, of)``: only the n-th (from 0) of so many equal parts of every batch, for one of several processes
+            that train together; ``batch_size`` stays that of the whole.
     """
 
-    def __init__(self, make_sample: Callable[[int], Sample], batch_size: int, first: int, count: int) -> None:
+    def __init__(
+        self,
+        make_sample: Callable[[int], Sample],
+        batch_size: int,
+        first: int,
+        count: int,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         self.make_sample = make_sample
         self.batch_size = batch_size
         self.first, self.count = first, count
+        self.part = batch_size // share[1]
+        self.offset = share[0] * self.part
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         worker = get_worker_info()
         start, step = (worker.id, worker.num_workers) if worker else (0, 1)
         for b in range(self.first + start, self.first + self.count, step):
-            samples = [self.make_sample(i) for i in range(b * self.batch_size, (b + 1) * self.batch_size)]
+            begin = b * self.batch_size + self.offset
+            samples = [self.make_sample(i) for i in range(begin, begin + self.part)]
             yield {k: torch.from_numpy(np.stack([s[k] for s in samples])) for k in samples[0]}
 
     def __len__(self) -> int:

@@ -216,9 +216,9 @@ class LevelsRecipe:
         patch = normalized_patch(volume[start : start + volume_input.depth])
         return {"image": patch[None], "target": (levels - start).astype(np.float32)}
 
-    def batches(self, first: int, count: int) -> Iterable[Mapping[str, torch.Tensor]]:
+    def batches(self, first: int, count: int, share: tuple[int, int] = (0, 1)) -> Iterable[Mapping[str, torch.Tensor]]:
         """See :class:`..training.Recipe`."""
-        return loader(BatchStream(self.sample, self.loop.batch_size, first, count), self.loop.workers)
+        return loader(BatchStream(self.sample, self.loop.batch_size, first, count, share), self.loop.workers)
 
     def loss(self, network: torch.nn.Module, batch: Mapping[str, torch.Tensor]):
         """Loss of the slice numbers, with the profile's cross-entropy where configured."""

@@ -276,9 +276,9 @@ class ScoresRecipe:
             result["dense"] = np.float32(truth.scores is None)
         return result
 
-    def batches(self, first: int, count: int) -> Iterable[Mapping[str, torch.Tensor]]:
+    def batches(self, first: int, count: int, share: tuple[int, int] = (0, 1)) -> Iterable[Mapping[str, torch.Tensor]]:
         """See :class:`..training.Recipe`."""
-        return loader(BatchStream(self.sample, self.loop.batch_size, first, count), self.loop.workers)
+        return loader(BatchStream(self.sample, self.loop.batch_size, first, count, share), self.loop.workers)
 
     # ---- network and loss ----------------------------------------------------------------------------------------
 
