@@ -12,20 +12,18 @@ Rows are numbered as a spreadsheet numbers them, the header being row 1.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import shorten
-from typing import NamedTuple
 
 from SScILDScoringLib.errors import TableError
 from SScILDScoringLib.levels import Level
 from SScILDScoringLib.scores import PATTERNS
 
+from ..csv_files import CsvContent, one_line, read_csv
 from .tables import LevelTable, ScoreTable, Table
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -72,9 +70,9 @@ def read_fvc(path: str | Path) -> dict[str, float]:
         TableError: as :func:`read_score_tables`; also a value outside 10 to 200, or a case with two values.
     """
     path = Path(path)
-    content = _csv_rows(path, "table of forced vital capacities")
+    content = read_csv(path, "table of forced vital capacities")
     _check_columns(path, content, ("case", "fvc_percent"), "table of forced vital capacities")
-    rows = _Rows(path.name, content.body, {}, content.decimal_comma)
+    rows = _Rows(path.name, content.rows, {}, content.decimal_comma)
     return _by_case(rows, "fvc_percent", (10, 200))
 
 
@@ -93,16 +91,16 @@ class _Rows:
     @classmethod
     def of(cls, path: str | Path, columns: tuple[str, ...], wide: dict, kind: str) -> _Rows:
         path = Path(path)
-        content = _csv_rows(path, kind)
+        content = read_csv(path, kind)
         needed = ("case", "level", *columns)
         if not set(columns) & set(content.header) and set(wide[Level.L1]) & set(content.header):
             kinds, needed = wide, ("case", *(c for names in wide.values() for c in names))
         else:
             kinds = {None: columns}
         _check_columns(path, content, needed, kind)
-        if not content.body:
+        if not content.rows:
             raise TableError(f"{path.name} has a header and no rows: add one row for each case and level.")
-        return cls(path.name, content.body, kinds, content.decimal_comma)
+        return cls(path.name, content.rows, kinds, content.decimal_comma)
 
     def problem(self, row: int, column: str, text: str) -> TableError:
         """The error of one cell."""
@@ -114,7 +112,7 @@ class _Rows:
         for row, cells in self.rows:
             case = self.text(row, cells, "case")
             rater = self.text(row, cells, "reader") if "reader" in cells else Path(self.name).stem
-            session = _one_line(cells.get("session", ""))
+            session = one_line(cells.get("session", ""))
             entries = found.setdefault((rater, session), {})
             for level, columns in self.kinds.items():
                 level = level or self._level(row, cells)
@@ -145,7 +143,7 @@ class _Rows:
     def text(self, row: int, cells: dict[str, str], column: str) -> str:
         if not cells[column].strip():
             raise self.problem(row, column, "the cell is empty; every row needs a name here.")
-        return _one_line(cells[column])
+        return one_line(cells[column])
 
     def _level(self, row: int, cells: dict[str, str]) -> Level:
         found = _LEVEL.fullmatch(cells["level"].strip())
@@ -229,48 +227,7 @@ def _listed(lines: list[int], chosen) -> str:
     return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(map(str, rows[:_LISTED]))}{more}"
 
 
-class _Content(NamedTuple):
-    """A CSV file: the header in lower case and its row, the other rows with their numbers, how decimals are written."""
-
-    header: list[str]
-    header_row: int
-    body: tuple[tuple[int, dict[str, str]], ...]
-    decimal_comma: bool
-
-
-def _csv_rows(path: Path, kind: str) -> _Content:
-    lines = list(io.StringIO(_text(path, kind), newline=None))  # only line feeds end a row, whatever the system
-    # Remarks become empty lines, so that the numbers of the rows stay those of the file.
-    lines = ["\n" if line.startswith("#") else line for line in lines]
-    first = next((line for line in lines if line.strip()), None)
-    if first is None:
-        raise TableError(f"{path.name} is empty; a {kind} begins with a row of column names.")
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header: list[str] = []
-    header_row = 0
-    body = []
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = [_one_line(cell).lower() for cell in cells]
-                header_row = reader.line_num
-                _check_header(path, header, header_row)
-                continue
-            if len(cells) > len(header):
-                raise TableError(
-                    f"{path.name}, row {reader.line_num}, column {len(header) + 1}: {len(cells)} cells, but the "
-                    f"header has {len(header)}; put quotes around text with a {delimiter!r} in it."
-                )
-            body.append((reader.line_num, dict(zip(header, cells + [""] * len(header), strict=False))))
-    except csv.Error as error:
-        raise TableError(f"{path.name}, row {reader.line_num}: not readable as CSV ({error}).") from error
-    return _Content(header, header_row, tuple(body), delimiter != ",")
-
-
-def _check_columns(path: Path, content: _Content, needed: tuple[str, ...], kind: str) -> None:
+def _check_columns(path: Path, content: CsvContent, needed: tuple[str, ...], kind: str) -> None:
     missing = [c for c in needed if c not in content.header]
     if missing:
         named = shorten(", ".join(name for name in content.header if name), 150, placeholder=" ...")
@@ -280,37 +237,6 @@ def _check_columns(path: Path, content: _Content, needed: tuple[str, ...], kind:
         )
 
 
-def _check_header(path: Path, header: list[str], row: int) -> None:
-    twice = next((name for name in header if name and header.count(name) > 1), None)
-    if twice:
-        raise TableError(f"{path.name}, row {row}, column {twice}: the name stands in the header twice.")
-
-
-def _one_line(text: str) -> str:
-    """Without line breaks and repeated blanks, which quotes allow within a cell."""
-    return " ".join(text.split())
-
-
 def _shown(text: str) -> str:
     """A cell as messages quote it."""
     return repr(shorten(text, 60, placeholder="..."))
-
-
-def _text(path: Path, kind: str) -> str:
-    if not path.is_file():
-        raise TableError(f"There is no {kind} {path}.")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise TableError(f"{path.name} is a spreadsheet; save it as CSV (UTF-8).")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        raise TableError(f"{path.name}, row {row}: not UTF-8 text; save the table as CSV (UTF-8).") from error
-    if "\0" in text:
-        row = text[: text.index("\0")].count("\n") + 1
-        raise TableError(f"{path.name}, row {row}: not a text file; a {kind} is CSV (UTF-8).")
-    return text

@@ -17,7 +17,7 @@ import numpy as np
 from SScILDScoringLib.errors import TableError
 from SScILDScoringLib.levels import Level
 
-from .config import expand
+from ..config import expand
 
 SPLITS = ("train", "validation", "test")
 _LEVEL_COLUMNS = [f"level_{level:d}_mm" for level in Level]
