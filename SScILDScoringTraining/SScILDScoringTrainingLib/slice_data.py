@@ -15,7 +15,7 @@ from SScILDScoringLib.progress import Progress
 
 from .config import one_of
 from .datasets import ArrayCache, content_key, file_state
-from .synthesis import Background, SyntheticSlice, backgrounds_from_scan
+from .synthesis import Background, Slab, SyntheticSlice, backgrounds_from_scan
 
 LUNG, BODY, GROUND_GLASS, RETICULATION = 1, 2, 4, 8
 
@@ -29,12 +29,14 @@ class SliceSource:
         slices: which, as the file's canonical numbers (k grows to the head): ``12-44,85-104``; slices without lung
             are welcome, they must score 0.
         split: ``train`` or ``validation``.
+        slabs: the same slices once more for each, as a scanner with thicker slices would show them.
     """
 
     path: str
     name: str
     slices: str
     split: str = "train"
+    slabs: tuple[Slab, ...] = ()
 
     def __post_init__(self) -> None:
         one_of("split", self.split, ("train", "validation", "test"))
@@ -110,12 +112,13 @@ def healthy_slices(cache: ArrayCache, sources: Sequence[SliceSource], progress: 
     result: list[LabelledSlice] = []
     for n, source in enumerate(sources):
         numbers = slice_numbers(source.slices)
-        key = content_key("slices", 1, Path(source.path).name, file_state(source.path), numbers)
+        slabs = [[slab.mm, slab.brightest] for slab in source.slabs]
+        key = content_key("slices", 1, Path(source.path).name, file_state(source.path), numbers, *slabs)
         stored = cache.get(key)
         if stored is None:
             progress("scans", n / len(sources), f"Reading {source.name}")
             scan = load_scan(source.path)
-            made = backgrounds_from_scan(scan, segment_lungs(scan), numbers, source.name)
+            made = backgrounds_from_scan(scan, segment_lungs(scan), numbers, source.name, source.slabs)
             cache.put(key, *_stacked([_labelled(b) for b in made]))
             stored = cache.get(key)
         result += _unstacked(*stored)

@@ -73,11 +73,11 @@ class DiseaseTexture:
 
     def __init__(self, severity: float, rng: np.random.Generator) -> None:
         # Even faint ground glass is denser than what breathing out explains.
-        self.haze_hu = float(rng.uniform(0.85, 1.15) * (190 + 190 * severity))
+        self.haze_hu = float(rng.uniform(0.9, 1.1) * (240 + 150 * severity))
         self.line_hu = float(rng.uniform(-420, -260) + 330 * severity)
         self.line_mm = float(rng.uniform(0.85, 1.15) * (0.65 + 0.45 * severity))
         self.honeycomb = max(0.0, (severity - 0.6) / 0.4)
-        self.ret_haze_hu = float(rng.uniform(0, 0.25) * self.haze_hu)
+        self.ret_haze_hu = float(rng.uniform(0, 55))  # stays below ground glass, which would have to be counted
         self.fine_mm = float(rng.uniform(5.0, 7.0) * (1 + 0.3 * severity))
         self.coarse_mm = float(rng.uniform(12, 18))
         # The foam block has 8 lattice steps a cell.
@@ -89,7 +89,7 @@ class DiseaseTexture:
     def ground_glass(self, hu, alpha, x, y, z, voxel_mm: float):
         """``hu`` of lung points after ground glass of strength ``alpha`` (0..1). All 1D float32."""
         block = band_block()
-        visible = np.float32(0.16 / (1 + (voxel_mm / 2.5) ** 2))
+        visible = np.float32(0.10 / (1 + (voxel_mm / 2.5) ** 2))
         grain = sample_nearest(block, self._mottle.lattice(x, y, z)) * visible
         slow = sample(block, self._slow.lattice(x, y, z)) * np.float32(0.13)
         airy = np.clip((-60 - hu) * np.float32(1 / 700), 0, 1)

@@ -7,13 +7,14 @@ and ``distractors.py`` change what no score may follow; ``contact_sheet.py`` sho
 
 from __future__ import annotations
 
-from .backgrounds import Background, background_from_slice, backgrounds_from_scan
+from .backgrounds import Background, Slab, background_from_slice, backgrounds_from_scan
 from .samples import SynthesisSettings, synthesize
 from .synthetic_slice import SyntheticSlice, scores_from_masks
 from .texture_patches import TexturePatch
 
 __all__ = [
     "Background",
+    "Slab",
     "SynthesisSettings",
     "SyntheticSlice",
     "TexturePatch",

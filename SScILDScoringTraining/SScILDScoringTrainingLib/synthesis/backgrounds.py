@@ -203,14 +203,44 @@ def background_from_slice(
     return Background(hu, lung, np.asarray(body, bool) | lung, spacing_mm, name, height)
 
 
-def backgrounds_from_scan(scan: CTScan, lungs: LungMask, indices: Iterable[int], name: str) -> list[Background]:
-    """The healthy slices of a scan.
+@dataclass(frozen=True)
+class Slab:
+    """Neighbouring slices seen as one: what a scanner with thicker slices would have shown.
+
+    Args:
+        mm: thickness.
+        brightest: weight (0..1) of the brightest instead of the mean of the slices: vessels are crowded and borders
+            hazy, as they are around the hila and in lungs that are not fully inspired.
+    """
+
+    mm: float
+    brightest: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.mm <= 0 or not 0 <= self.brightest <= 1:
+            raise SettingsError(f"A slab is thicker than 0 mm and its brightest share lies in 0..1, not {self}.")
+
+    def of(self, scan: CTScan, lungs: LungMask, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """HU ``(y, x)`` float32 and lung mask (bool; where most of the slices are lung) of the slab around ``k``."""
+        reach = max(1, round((self.mm / scan.spacing[2] - 1) / 2))
+        numbers = range(max(k - reach, 0), min(k + reach, scan.slice_count - 1) + 1)
+        hu = np.stack([np.clip(scan.axial_slice(n), AIR_HU, 3071) for n in numbers])
+        mean = hu.mean(0, dtype=np.float32)
+        lung = np.mean([lungs.mask(n) for n in numbers], axis=0) >= 0.5
+        return mean + np.float32(self.brightest) * (hu.max(0) - mean), lung
+
+
+def backgrounds_from_scan(
+    scan: CTScan, lungs: LungMask, indices: Iterable[int], name: str, slabs: Iterable[Slab] = ()
+) -> list[Background]:
+    """The healthy slices of a scan, and after them the same slices as each of the slabs shows them.
 
     Args:
         scan: the CT.
         lungs: its lung mask.
         indices: canonical slice numbers that look healthy in both lungs; slices without lung are allowed.
         name: of the scan; a background is called ``name:k``.
+        slabs: thicker slices to be made beside the scan's own.
 
     Raises:
         ScanError: a slice number outside the scan.
@@ -219,8 +249,10 @@ def backgrounds_from_scan(scan: CTScan, lungs: LungMask, indices: Iterable[int],
     bottom, top = (int(with_lung[0]), int(with_lung[-1])) if len(with_lung) else (0, 0)
     spacing = (scan.spacing[1], scan.spacing[0])
     result = []
-    for k in indices:
-        height = float(np.clip((k - bottom) / (top - bottom), 0, 1)) if top > bottom else None
-        hu, lung = scan.axial_slice(int(k)), lungs.mask(int(k))
-        result.append(background_from_slice(hu, lung, spacing, name=f"{name}:{k}", height=height))
+    numbers = [int(k) for k in indices]
+    for slab in (None, *slabs):
+        for k in numbers:
+            height = float(np.clip((k - bottom) / (top - bottom), 0, 1)) if top > bottom else None
+            hu, lung = slab.of(scan, lungs, k) if slab else (scan.axial_slice(k), lungs.mask(k))
+            result.append(background_from_slice(hu, lung, spacing, name=f"{name}:{k}", height=height))
     return result

@@ -19,14 +19,15 @@ class DensitySettings:
         shift: range of the change in HU.
         gradient: range of the HU by which the back is denser than the front.
         dependent: share of slices with a band of dependent density along the posterior pleura.
-        limit: healthy parenchyma is not lifted above this density, HU.
+        limit: healthy parenchyma is not lifted above this density, HU: below the faintest ground glass, so that the two
+            can be told apart.
     """
 
     share: float = 0.7
     shift: tuple[float, float] = (-40.0, 130.0)
     gradient: tuple[float, float] = (-20.0, 90.0)
     dependent: float = 0.15
-    limit: float = -660.0
+    limit: float = -690.0
 
 
 def density_change(

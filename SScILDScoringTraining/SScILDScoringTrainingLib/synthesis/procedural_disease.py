@@ -34,9 +34,9 @@ class ExtentSettings:
         gg_only, ret_only, both: weights of the patterns in a slice.
     """
 
-    small: float = 0.30
-    spread: float = 0.55
-    near_total: float = 0.15
+    small: float = 0.35
+    spread: float = 0.60
+    near_total: float = 0.05
     gg_only: float = 0.30
     ret_only: float = 0.25
     both: float = 0.45
@@ -52,7 +52,7 @@ class ExtentSettings:
         if law == 0:
             return float(rng.uniform(0.003, 0.12))
         if law == 1:
-            return float(rng.beta(1.0, 1.25))
+            return float(rng.beta(1.0, 1.8))
         return float(rng.uniform(0.8, 1.03))  # above 1 is all of the lung
 
     def draw_pair(self, rng: np.random.Generator) -> tuple[float, float]:
@@ -171,8 +171,13 @@ def paint_reticulation(
     rng: np.random.Generator,
     spacing_mm: tuple[float, float],
     settings: ReticulationSettings,
-) -> None:
-    """Draws the network of lines over ``hu`` (float32, changed in place); ``depth_mm``: distance to the pleura."""
+) -> np.ndarray | None:
+    """Draws the network of lines over ``hu`` (float32, changed in place); ``depth_mm``: distance to the pleura.
+
+    Returns where honeycombing took the place of whatever was there (bool ``(y, x)``), or None: air-filled cysts are no
+    ground glass.
+    """
+    cystic = None
     shape, mm = hu.shape, spacing_mm[0]
     where = opacity > 0
     lines = reticular_lines(where, rng, spacing_mm, settings)
@@ -189,6 +194,7 @@ def paint_reticulation(
         cysts = np.clip(smooth_noise(shape, rng, 15 / mm) * 2 + np.float32(rng.uniform(-1, 1)), 0, 1) * opacity
         np.maximum(lines * (1 - cysts), wall * cysts, out=lines)
         hu += lumen * cysts * airiness * (np.float32(-940) - hu)
+        cystic = cysts > 0.5
     peak = smooth_noise(shape, rng, rng.uniform(2, 6) / mm)
     peak *= np.float32(80)
     peak += np.float32(rng.uniform(30, 70)) * smooth_noise(shape, rng, max(1.2 / mm, 1.0))
@@ -201,3 +207,4 @@ def paint_reticulation(
     # Lines cross vessels unseen and do not cross airways; close to a wall they reach it.
     peak *= np.sqrt(airiness)
     hu += peak
+    return cystic

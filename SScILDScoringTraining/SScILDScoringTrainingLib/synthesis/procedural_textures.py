@@ -22,8 +22,8 @@ class GroundGlassSettings:
         lobules: share of slices in which secondary lobules differ in density.
     """
 
-    hu: tuple[float, float] = (-660.0, -360.0)
-    contrast: float = 130.0
+    hu: tuple[float, float] = (-620.0, -360.0)
+    contrast: float = 150.0
     fine: tuple[float, float] = (8.0, 30.0)
     lobules: float = 0.3
 
@@ -45,13 +45,13 @@ class ReticulationSettings:
         dark_cells: share of slices in which the tissue between the lines is darker than healthy lung.
     """
 
-    line_hu: tuple[float, float] = (-450.0, -40.0)
-    contrast: tuple[float, float] = (160.0, 280.0)
-    width_mm: tuple[float, float] = (0.6, 1.5)
+    line_hu: tuple[float, float] = (-430.0, -40.0)
+    contrast: tuple[float, float] = (190.0, 300.0)
+    width_mm: tuple[float, float] = (0.7, 1.6)
     mesh_mm: tuple[float, float] = (2.0, 5.0)
     septa_mm: tuple[float, float] = (8.0, 18.0)
     haze: float = 0.5
-    haze_hu: tuple[float, float] = (20.0, 70.0)
+    haze_hu: tuple[float, float] = (15.0, 55.0)
     honeycomb: float = 0.15
     dark_cells: float = 0.2
 

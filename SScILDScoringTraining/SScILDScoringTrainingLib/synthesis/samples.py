@@ -23,7 +23,7 @@ from SScILDScoringLib.errors import SettingsError
 from SScILDScoringLib.preprocessing import AIR_HU
 
 from .acquisition import AcquisitionSettings, change_acquisition
-from .backgrounds import Background, background_from_slice, backgrounds_from_scan
+from .backgrounds import Background, Slab, background_from_slice, backgrounds_from_scan
 from .density import DensitySettings, density_change
 from .distractors import ConsolidationSettings, paint_consolidation
 from .procedural_disease import ProceduralSettings, draw_regions, paint_ground_glass, paint_reticulation
@@ -33,6 +33,7 @@ from .texture_patches import PatchSource, TexturePatch, load_patch, phantom_patc
 
 __all__ = [
     "Background",
+    "Slab",
     "SynthesisSettings",
     "SyntheticSlice",
     "TexturePatch",
@@ -204,7 +205,9 @@ def _paint(hu: np.ndarray, background: Background, rng: np.random.Generator, set
                 paint_ground_glass(hu, opacities[0], airiness, base, rng, spacing, recipe.ground_glass)
             if opacities[1] is not None:
                 depth = anatomy.costal_mm.astype(np.float32)
-                paint_reticulation(hu, opacities[1], airiness, depth, rng, spacing, recipe.reticulation)
+                cystic = paint_reticulation(hu, opacities[1], airiness, depth, rng, spacing, recipe.reticulation)
+                if cystic is not None and opacities[0] is not None:
+                    opacities[0][cystic] = 0
     return opacities, _consolidate(hu, background, rng, settings)
 
 
