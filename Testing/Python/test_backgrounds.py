@@ -8,7 +8,7 @@ import pytest
 from SScILDScoringLib.errors import ScanError, SettingsError
 from SScILDScoringLib.lungs import LungMask
 from SScILDScoringLib.scan import CTScan
-from SScILDScoringTrainingLib.synthesis import Background, background_from_slice, backgrounds_from_scan
+from SScILDScoringTrainingLib.synthesis import Background, Slab, background_from_slice, backgrounds_from_scan
 from synthesis_backgrounds import AIRWAY, MM, VESSEL_COLUMNS, VESSEL_ROWS, healthy_background, lungless_background
 
 
@@ -32,6 +32,31 @@ def test_backgrounds_carry_slice_masks_spacing_and_height(scan_and_lungs):
     assert not (middle.lung & ~middle.body).any()
     assert middle.hu.dtype == np.int16
     assert middle.hu.min() >= -1024
+
+
+def test_slabs_show_the_same_slices_as_a_scanner_with_thicker_slices_would():
+    voxels = np.full((7, 64, 64), -850, np.int16)
+    voxels[3, 30, 20:40] = 50  # a vessel within one slice
+    labels = np.ones_like(voxels, np.uint8)
+    scan, lungs = CTScan(voxels, (0, 0, 0), (0.7, 0.7, 2.5)), LungMask(labels, "test")
+    slabs = [Slab(7.5), Slab(12.5), Slab(7.5, brightest=0.5)]
+    plain, thin, thick, crowded = (
+        backgrounds_from_scan(scan, lungs, [3], "case", slabs)[n].hu[30, 30] for n in range(4)
+    )
+    assert plain == 50
+    assert thin == pytest.approx(-850 + 900 / 3, abs=1)
+    assert thick == pytest.approx(-850 + 900 / 5, abs=1)
+    assert crowded == pytest.approx((50 + thin) / 2, abs=1)
+    both = backgrounds_from_scan(scan, lungs, iter([2, 4]), "case", [Slab(7.5)])
+    assert [b.name for b in both] == ["case:2", "case:4", "case:2", "case:4"]
+
+
+def test_the_lung_of_a_slab_is_where_most_of_its_slices_show_lung(scan_and_lungs):
+    scan, lungs = scan_and_lungs
+    _, slab = backgrounds_from_scan(scan, lungs, [1], "case", [Slab(15)])
+    np.testing.assert_array_equal(slab.lung, lungs.mask(1))
+    with pytest.raises(SettingsError, match="thicker"):
+        Slab(0)
 
 
 def test_slices_without_lung_are_backgrounds_too(scan_and_lungs):

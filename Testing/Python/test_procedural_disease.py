@@ -138,6 +138,43 @@ def test_edges_are_as_wide_as_asked():
         assert np.count_nonzero((profile > 0.02) & (profile < 0.98)) == pytest.approx(width, rel=0.35, abs=1.5)
 
 
+def test_no_veil_lies_where_a_flat_preference_ends_just_below_the_border():
+    lung = np.ones((80, 80), bool)
+    field = np.zeros((80, 80), np.float32)
+    field[:, :40] = 0.02  # a plateau that is hardly better than the rest,
+    field[:20, :20] = 5.0  # with a peak that makes every other border look steep
+    alpha = soft_region(field, lung, 0.5, 6)
+    assert (alpha[:, 50:] == 0).all(), "what is not counted must not be seen"
+    assert (alpha[25:, :33] == 1).all(), "what is counted must be seen"
+
+
+def test_disease_reaches_the_pleura_undiminished():
+    lung = np.zeros((80, 80), bool)
+    lung[10:70, 10:70] = True
+    field = -np.mgrid[:80, :80][1].astype(np.float32)
+    alpha = soft_region(field, lung, 0.5, 12)
+    assert (alpha[10:70, 10:30] == 1).all()
+
+
+def test_cysts_are_not_counted_as_ground_glass():
+    recipe = ProceduralSettings(
+        extent=ExtentSettings(small=0, spread=0, near_total=1, gg_only=0, ret_only=0, both=1),
+        reticulation=ReticulationSettings(honeycomb=1.0, haze=0, dark_cells=0),
+    )
+    settings = SynthesisSettings(healthy=0, procedural=recipe).disease_only()
+    background = healthy_background()
+    airless = 0
+    for seed in range(6):
+        sample = synthesize(background, np.random.default_rng(seed), settings)
+        plain = background.anatomy.airiness > 0.95
+        lumen = np.zeros_like(sample.lung)
+        lumen[background.anatomy.window] = plain
+        lumen &= (sample.hu < -900) & sample.reticulation & (background.hu > -890)
+        airless += int(lumen.sum())
+        assert (sample.ground_glass & lumen).sum() <= 0.1 * max(lumen.sum(), 10)
+    assert airless > 100, "the samples must show cysts for this to mean anything"
+
+
 def test_weights_pull_disease_to_the_pleura_and_to_the_back():
     anatomy = healthy_background().anatomy
     rng = np.random.default_rng(5)
