@@ -22,18 +22,26 @@ PRESETS = Path(__file__).parent / "presets"
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network, see :mod:`SScILDScoringLib.networks`.
+    """Which network, see :mod:`SScILDScoringLib.networks`, and what it starts from (a random start when neither).
 
     Args:
-        name: a name that ``build_s_net`` or ``build_l_net`` knows.
+        name: a name that ``build_s_net`` or ``build_l_net`` knows; may be left out when a bundle is given.
         options: its options (width, dropout ...).
-        weights: a local file with weights to start from: torchvision's official ImageNet file for the encoder, or
-            None for a random start.
+        weights: ImageNet weights for the encoder of an S-Net: a local file, ``imagenet`` (torchvision's official file,
+            downloaded once and checked), or an address (``https://.../name-0123abcd.pth``).
+        bundle: name or folder of a model bundle whose network and weights are trained further (fine-tuning).
     """
 
-    name: str
+    name: str | None = None
     options: dict = field(default_factory=dict)
     weights: str | None = None
+    bundle: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is None and self.bundle is None:
+            raise SettingsError("Give network.name, or network.bundle to train a model bundle further.")
+        if self.weights and self.bundle:
+            raise SettingsError("Give either network.weights or network.bundle, and not both.")
 
 
 @dataclass(frozen=True)
@@ -41,28 +49,42 @@ class LoopConfig:
     """How long and how the one training loop runs. See :mod:`.training`.
 
     Args:
-        batch_size: samples of one step.
+        batch_size: samples of one step, over all processes.
+        accumulate: every process takes its share of a step in so many pieces, one after the other, and adds up their
+            gradients: less memory, the same step. (BatchNorm sees a piece at a time; its averages then differ.)
         epochs, steps: the end of the training; exactly one of the two.
         minutes: an additional end. The schedule then follows whichever of steps and time is further, so that the
             learning rate has come down when the time is over.
+        patience: early stopping: the training ends after so many validations in a row without a better one; None: off.
         optimizer: ``adam`` or ``adamw``. learning_rate, weight_decay: its settings.
         schedule: ``constant``, ``cosine`` (to 1 % of the rate) or ``one_cycle`` (up over 30 %, then cosine).
         warmup_steps: linear rise of the rate at the start (constant and cosine).
         loss: ``mse``, ``smooth_l1`` or ``l1`` on the answers.
-        precision: ``auto`` (bf16 where the hardware has matrix units for it), ``fp32`` or ``bf16``.
+        precision: ``auto`` (bf16 where the hardware has matrix units for it, fp16 on older CUDA devices, else fp32),
+            ``fp32``, ``bf16`` or ``fp16`` (with a scaled loss).
         clip_norm: gradients are scaled down to this norm; None: not.
         ema: decay of an exponential moving average of the weights, which is then what is validated and kept;
             None: off.
+        freeze: patterns of parameter names (``features.*``) that are not trained; the BatchNorm layers among them keep
+            their averages. thaw_at: the step from which on they are trained too; None: never.
         validate_every: steps between validations; None: once an epoch.
+        checkpoint_minutes: longest time between two checkpoints; there is one after every validation as well.
+        deterministic: only operations whose result is the same every time (slower on CUDA; refused where an operation
+            of the network has no such form).
         workers: processes that prepare samples (0: in the training process). threads: of torch; None: as it is.
         device: ``auto``, ``cpu``, ``cuda``.
+        tensorboard: curves for TensorBoard beside the CSV file.
+        mlflow: address of an MLflow server or store the curves are sent to as well (``http://...``, ``file:...``),
+            ``environment`` for that of MLFLOW_TRACKING_URI; None: off.
     """
 
     batch_size: int
     learning_rate: float
+    accumulate: int = 1
     epochs: int | None = None
     steps: int | None = None
     minutes: float | None = None
+    patience: int | None = None
     optimizer: str = "adam"
     weight_decay: float = 0.0
     schedule: str = "constant"
@@ -71,22 +93,37 @@ class LoopConfig:
     precision: str = "auto"
     clip_norm: float | None = None
     ema: float | None = None
+    freeze: tuple[str, ...] = ()
+    thaw_at: int | None = None
     validate_every: int | None = None
+    checkpoint_minutes: float = 5.0
+    deterministic: bool = False
     workers: int = 0
     threads: int | None = None
     device: str = "auto"
+    tensorboard: bool = True
+    mlflow: str | None = None
 
     def __post_init__(self) -> None:
         one_of("training.optimizer", self.optimizer, ("adam", "adamw"))
         one_of("training.schedule", self.schedule, ("constant", "cosine", "one_cycle"))
         one_of("training.loss", self.loss, ("mse", "smooth_l1", "l1"))
-        one_of("training.precision", self.precision, ("auto", "fp32", "bf16"))
+        one_of("training.precision", self.precision, ("auto", "fp32", "bf16", "fp16"))
         if (self.epochs is None) == (self.steps is None):
             raise SettingsError("Give either training.epochs or training.steps, and not both.")
-        for name in ("batch_size", "epochs", "steps", "minutes", "learning_rate", "clip_norm", "validate_every"):
+        positive = ("batch_size", "accumulate", "epochs", "steps", "minutes", "patience", "learning_rate", "clip_norm",
+                    "validate_every", "thaw_at", "checkpoint_minutes")  # fmt: skip
+        for name in positive:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise SettingsError(f"training.{name} must be greater than zero, not {value}.")
+        if self.batch_size % self.accumulate:
+            raise SettingsError(
+                f"training.batch_size ({self.batch_size}) must be a multiple of training.accumulate "
+                f"({self.accumulate})."
+            )
+        if self.thaw_at and not self.freeze:
+            raise SettingsError("training.thaw_at needs training.freeze: there is nothing to thaw.")
         if self.ema is not None and not 0 < self.ema < 1:
             raise SettingsError(f"training.ema lies between 0 and 1 (0.998), not {self.ema}.")
 

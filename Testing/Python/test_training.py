@@ -35,7 +35,7 @@ class MeanOfImage:
     def prepare(self, progress) -> None:
         self.checks = [self.sample(10_000 + n) for n in range(16)]
 
-    def network(self) -> nn.Module:
+    def network(self, start: bool = True) -> nn.Module:
         return nn.Sequential(
             nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3)
         )
@@ -46,8 +46,8 @@ class MeanOfImage:
         image = np.repeat(target, 22)[:64].reshape(1, 8, 8) + rng.normal(0, 0.1, (1, 8, 8))
         return {"image": image.astype(np.float32), "target": target}
 
-    def batches(self, first: int, count: int):
-        return loader(BatchStream(self.sample, self.loop.batch_size, first, count), self.loop.workers)
+    def batches(self, first: int, count: int, share=(0, 1)):
+        return loader(BatchStream(self.sample, self.loop.batch_size, first, count, share), self.loop.workers)
 
     def loss(self, network, batch):
         loss = nn.functional.mse_loss(network(batch["image"]), batch["target"])

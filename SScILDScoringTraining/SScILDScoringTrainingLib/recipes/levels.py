@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +11,15 @@ import torch
 import torch.nn.functional as functional
 
 from SScILDScoringLib.errors import SettingsError
-from SScILDScoringLib.networks import build_l_net
 from SScILDScoringLib.preprocessing import VolumeInput, normalized_patch
 from SScILDScoringLib.progress import Progress
 
 from ..cohort import CohortRow, read_cohort
 from ..config import BundleConfig, LoopConfig, NetworkConfig, PhantomData, one_of, to_plain
 from ..datasets import ArrayCache, BatchStream, content_key, file_state, generator, loader
+from ..loop.recipe import regression_loss
+from ..loop.starting_weights import resolved, starting_network
 from ..phantoms import VALIDATION_OFFSET, cached_phantoms
-from ..training import regression_loss
 from ..transforms import VolumeAugmentation, augmented_volume
 
 
@@ -161,6 +161,9 @@ class LevelsRecipe:
     """Training of an L-Net. See :class:`..training.Recipe`."""
 
     def __init__(self, config: LevelsConfig) -> None:
+        if config.network.weights:
+            raise SettingsError("L-Net starts from random weights (method.md section 2): remove network.weights.")
+        config = replace(config, network=resolved(config.network, "l_net"))
         self.config = config
         self.loop = config.training
         self.seed = config.seed
@@ -197,11 +200,9 @@ class LevelsRecipe:
         if not self.samples_per_epoch or not self.validation:
             raise SettingsError("Training needs training and validation cases: give data.cohort or data.phantoms.")
 
-    def network(self) -> torch.nn.Module:
-        """The L-Net of the configuration, with random weights or those of ``network.weights``."""
-        if self.config.network.weights:
-            raise SettingsError("L-Net starts from random weights (method.md section 2): remove network.weights.")
-        return build_l_net(self.config.network.name, **self.config.network.options)
+    def network(self, start: bool = True) -> torch.nn.Module:
+        """The L-Net of the configuration, with random weights or those of ``network.bundle``."""
+        return starting_network("l_net", self.config.network, self.config.input, start)
 
     def sample(self, number: int) -> dict[str, np.ndarray]:
         """Training sample ``number``: ``image (1, depth, y, x)`` z-scored and ``target (5,)`` slice numbers."""
@@ -215,6 +216,12 @@ class LevelsRecipe:
         start = patch_start(levels, len(volume), volume_input.depth, rng)
         patch = normalized_patch(volume[start : start + volume_input.depth])
         return {"image": patch[None], "target": (levels - start).astype(np.float32)}
+
+    def example(self, count: int) -> dict[str, torch.Tensor]:
+        """``count`` samples of noise in the shapes of real ones; see :class:`..training.Recipe`."""
+        depth, (_, height, width) = self.config.input.depth, self.config.input.size
+        target = torch.linspace(0.9, 0.1, 5).repeat(count, 1) * depth
+        return {"image": torch.randn(count, 1, depth, height, width), "target": target}
 
     def batches(self, first: int, count: int, share: tuple[int, int] = (0, 1)) -> Iterable[Mapping[str, torch.Tensor]]:
         """See :class:`..training.Recipe`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from ..balance import balanced_probabilities
 from ..cohort import read_cohort
 from ..config import BundleConfig, LoopConfig, NetworkConfig, PhantomData, build, one_of, to_plain
 from ..datasets import ArrayCache, BatchStream, RecentlyMade, generator, loader
+from ..loop.recipe import regression_loss
+from ..loop.starting_weights import resolved, starting_network
 from ..phantoms import VALIDATION_OFFSET
 from ..slice_data import (
     BODY,
@@ -34,10 +36,11 @@ from ..slice_data import (
     phantom_slices,
 )
 from ..synthesis import Background, SynthesisSettings, synthesize
-from ..training import regression_loss
 from ..transforms import SliceAugmentation, intensity_augmented, slice_matrix, warp_slice
 
 KINDS = ("cohort", "synthetic", "phantom")
+LEAST_LUNG_CELLS = 0.02
+"""Cells of lung per sample below which a batch without lungs would make the patterns' loss explode."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ class ScoresRecipe:
     """Training of an S-Net. See :class:`..training.Recipe`."""
 
     def __init__(self, config: ScoresConfig) -> None:
+        config = replace(config, network=resolved(config.network, "s_net"))
         self.config = config
         self.loop = config.training
         self.seed = config.seed
@@ -276,21 +280,23 @@ class ScoresRecipe:
             result["dense"] = np.float32(truth.scores is None)
         return result
 
+    def example(self, count: int) -> dict[str, torch.Tensor]:
+        """``count`` samples of noise in the shapes of real ones; see :class:`..training.Recipe`."""
+        size, cells = self.config.input.size, self._map_size
+        batch = {"image": torch.rand(count, 1, size, size), "target": torch.full((count, 3), 20.0)}
+        if cells:
+            batch |= {"maps": torch.full((count, 4, cells, cells), 0.5), "dense": torch.ones(count)}
+        return batch
+
     def batches(self, first: int, count: int, share: tuple[int, int] = (0, 1)) -> Iterable[Mapping[str, torch.Tensor]]:
         """See :class:`..training.Recipe`."""
         return loader(BatchStream(self.sample, self.loop.batch_size, first, count, share), self.loop.workers)
 
     # ---- network and loss ----------------------------------------------------------------------------------------
 
-    def network(self) -> torch.nn.Module:
-        """The S-Net of the configuration, its encoder from ImageNet weights where a file is given."""
-        config = self.config.network
-        network = build_s_net(config.name, **config.options)
-        if config.weights:
-            from SScILDScoringLib.networks import load_imagenet
-
-            load_imagenet(network, config.weights)
-        return network
+    def network(self, start: bool = True) -> torch.nn.Module:
+        """The S-Net of the configuration; its encoder from ImageNet weights, or all of it from a bundle."""
+        return starting_network("s_net", self.config.network, self.config.input, start)
 
     def _size_of_maps(self) -> int:
         if self.config.dense is None:
@@ -305,6 +311,13 @@ class ScoresRecipe:
         if size % cells:
             raise SettingsError(f"An input of {size} pixels does not divide into the network's {cells} map cells.")
         return cells
+
+    def common(self, batch: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        """What the patterns' loss is divided by: cells of lung per sample; see :class:`..training.Recipe`."""
+        if self.config.dense is None:
+            return {}
+        weight = batch["maps"][:, :1] * batch["dense"][:, None, None, None]
+        return {"lung_cells": float(weight.sum() / len(weight))}
 
     def loss(self, network: torch.nn.Module, batch: Mapping[str, torch.Tensor]):
         """The configured loss of the scores, and the maps' cross-entropies where configured."""
@@ -322,7 +335,8 @@ class ScoresRecipe:
         share = maps[:, 1:] / maps[:, :1].clamp_min(1e-3)
         cells = functional.binary_cross_entropy_with_logits(patterns, share.clamp(0, 1), reduction="none")
         weight = maps[:, :1] * known
-        pattern_loss = (cells * weight).sum() / (3 * weight.sum()).clamp_min(1.0)
+        cells_per_sample = batch.get("lung_cells", weight.sum() / len(weight))
+        pattern_loss = (cells * weight).sum() / (len(weight) * 3 * max(float(cells_per_sample), LEAST_LUNG_CELLS))
         score_loss = self._loss(answer / dense.score_unit, target / dense.score_unit)
         parts = {
             "mae": float((answer - target).abs().mean().detach()),
