@@ -17,7 +17,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +88,7 @@ class ArrayCache:
             self._remove(folder)
             return None
         with suppress(OSError):
-            os.utime(folder / _FACTS)  # when it was used, for prune
+            os.utime(folder / _FACTS)  # when it was used, for shrink
         return arrays, facts
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping) -> None:
@@ -133,17 +133,9 @@ class ArrayCache:
                 found.append(CacheEntry(folder, size, (folder / _FACTS).stat().st_mtime))
         return sorted(found, key=lambda entry: (entry.used, entry.folder.name))
 
-    def prune(self, keep_bytes: int) -> int:
-        """Removes what was used longest ago until at most ``keep_bytes`` are left; returns the bytes removed."""
-        entries = self.entries()
-        total, removed = sum(e.size for e in entries), 0
-        for entry in entries:
-            if total - removed <= keep_bytes:
-                break
-            if self._remove(entry.folder):
-                removed += entry.size
-        self.tidy()
-        return removed
+    def remove(self, entry: CacheEntry) -> bool:
+        """Removes an entry; False when another process took it or (Windows) has it open."""
+        return self._remove(entry.folder)
 
     def tidy(self) -> None:
         """Removes what killed processes left behind."""
@@ -183,3 +175,19 @@ def caches_below(folder: str | Path) -> list[ArrayCache]:
     folder = Path(folder)
     rooms = [folder, *sorted(p for p in folder.iterdir() if p.is_dir())] if folder.is_dir() else []
     return [ArrayCache(room) for room in rooms if (room / TAG).is_file()]
+
+
+def shrink(caches: Iterable[ArrayCache], keep_bytes: int) -> int:
+    """Removes what was used longest ago, in whichever cache, until at most ``keep_bytes`` are left in all of them.
+
+    Also removes what killed processes left. Returns the bytes removed.
+    """
+    caches = list(caches)
+    entries = sorted(((e, cache) for cache in caches for e in cache.entries()), key=lambda pair: pair[0].used)
+    total, removed = sum(entry.size for entry, _ in entries), 0
+    for entry, cache in entries:
+        if total - removed > keep_bytes and cache.remove(entry):
+            removed += entry.size
+    for cache in caches:
+        cache.tidy()
+    return removed

@@ -12,7 +12,7 @@ from SScILDScoringLib.cli import app, run
 from SScILDScoringLib.commands.terminal import STAGES, say, shown_progress
 from SScILDScoringLib.errors import SettingsError
 
-from . import cli_agreement, cli_evaluate
+from . import cli_agreement, cli_cohort, cli_evaluate
 
 STAGES.update(
     {
@@ -127,6 +127,7 @@ def pack(
 
 app.add_typer(train, name="train")
 app.add_typer(cli_evaluate.app, name="evaluate")
+app.add_typer(cli_cohort.app, name="cohort")
 cli_agreement.add_to(app)
 
 
