@@ -129,6 +129,7 @@ def _register() -> None:
     from .commands import models as cli_models
     from .commands import phantom as cli_phantom
     from .commands import score as cli_score
+    from .commands import study as cli_study
     from .commands import system as cli_system
     from .commands import worker as cli_worker
 
@@ -136,6 +137,7 @@ def _register() -> None:
     cli_batch.add_to(app)
     cli_phantom.add_to(app)
     app.add_typer(cli_models.app, name="models")
+    app.add_typer(cli_study.app, name="study")
     cli_system.add_to(app)
     cli_worker.add_to(app)
 

@@ -2,8 +2,10 @@
 
 What blinding does: a reader's files hold no case names, no paths, no patient data, no network scores, no hint which
 case is shown twice, and no time stamps in the cohort's order. What it cannot do: a scan is still the patient's scan, so
-somebody who knows the images recognises them; text burned into the pixels stays; equal files (a repeated case) can be
-found by somebody who compares voxels; and a heat map of a rating study shows what the network found.
+somebody who knows the images recognises them, and somebody who has the cohort's files or table can match voxels, sizes
+or level positions; text burned into the pixels stays; two showings of a case have equal voxels; and a heat map of a
+rating study shows what the network found. The key is kept from readers by where it lies and by its file's rights, not
+by encryption: on a computer that reader and owner share, it belongs into a folder the reader cannot open (``--key``).
 """
 
 from __future__ import annotations

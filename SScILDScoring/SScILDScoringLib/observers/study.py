@@ -126,9 +126,10 @@ def check_readers(readers: tuple[str, ...]) -> None:
     for reader in readers:
         if reader != reader.strip() or len(reader) > 60 or not reader.isprintable() or not reader:
             raise ObserverError(f"readers: {reader!r} is not usable as a name; use up to 60 printable characters.")
-        other = files.setdefault(safe_name(reader).casefold(), reader)
-        if other is not reader:
-            raise ObserverError(f"readers: {other!r} and {reader!r} are too alike for files of their own; rename one.")
+        file = safe_name(reader).casefold()
+        if file in files:
+            raise ObserverError(f"readers: {files[file]!r} and {reader!r} are too alike; each needs an own file name.")
+        files[file] = reader
 
 
 def read_study(path: str | Path) -> Study:
@@ -181,17 +182,16 @@ def write_study(study: Study, folder: str | Path) -> Path:
         "sessions": study.sessions,
         "order_seed": study.order_seed,
         "reveal": study.reveal,
-        "items": [
-            {
-                "id": item.id,
-                "scan": item.scan,
-                "levels_mm": None if item.levels_mm is None else list(item.levels_mm),
-                "maps": item.maps,
-            }
-            for item in study.items
-        ],
     }
-    return write_text(Path(folder) / FILE, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
+    rows = [json.dumps(_row(item), ensure_ascii=False, allow_nan=False) for item in study.items]
+    text += ',\n  "items": [\n    ' + ",\n    ".join(rows) + "\n  ]\n}\n"  # one line an item, for people who edit
+    return write_text(Path(folder) / FILE, text)
+
+
+def _row(item: StudyItem) -> dict:
+    levels_mm = None if item.levels_mm is None else list(item.levels_mm)
+    return {"id": item.id, "scan": item.scan, "levels_mm": levels_mm, "maps": item.maps}
 
 
 def _patterns(fields: Fields) -> tuple[Pattern, ...]:
