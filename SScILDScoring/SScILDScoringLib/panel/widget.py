@@ -8,6 +8,7 @@ import qt
 import slicer
 import vtk
 
+from ..scene.blinded_case import isBlinded
 from ..scene.case import ScoredCase
 from ..scene.overlays import OVERLAY_ATTRIBUTE
 from .case_views import CaseViews
@@ -18,6 +19,7 @@ from .heat_maps_section import HeatMapsSection
 from .input_section import InputSection
 from .levels_section import LevelsSection
 from .models_section import ModelsSection
+from .reading_section import ReadingSection
 from .scores_section import ScoresSection
 
 _TAB_ORDER = (
@@ -30,6 +32,7 @@ _TAB_ORDER = (
     *("thresholdTotSlider", "thresholdGgSlider", "thresholdRetSlider", "derivedTable"),
     *("resetThresholdsButton", "segmentationButton", "caseNameEdit", "folderEdit", "exportSegmentationCheckBox"),
     *("exportSceneCheckBox", "exportOverwriteCheckBox", "exportButton", "exportCancelButton", "openFolderButton"),
+    *("readingFolderEdit", "readingReaderComboBox", "readingSessionComboBox", "readingStartButton"),
     *("lNetComboBox", "sNetComboBox", "modelsTable", "modelsCancelButton", "installFileButton", "installFolderButton"),
     *("removeModelButton", "modelCardButton", "environmentTable", "installButton", "checkAgainButton"),
     *("deviceComboBox", "workerLogButton", "restartWorkerButton"),
@@ -42,7 +45,8 @@ def activeVolume():
     node = slicer.app.applicationLogic().GetSelectionNode()
     volume = slicer.mrmlScene.GetNodeByID(node.GetActiveVolumeID() or "") if node is not None else None
     plain = volume is not None and volume.GetClassName() == "vtkMRMLScalarVolumeNode"
-    return volume if plain and volume.GetAttribute(OVERLAY_ATTRIBUTE) is None else None
+    ours = plain and (volume.GetAttribute(OVERLAY_ATTRIBUTE) is not None or isBlinded(volume))
+    return volume if plain and not ours else None
 
 
 class ScoringPanel:
@@ -79,6 +83,7 @@ class ScoringPanel:
         self.heatMaps = HeatMapsSection(desk)
         self.export = ExportSection(desk)
         self.models = ModelsSection(desk)
+        self.reading = ReadingSection(desk)
         self.environment = EnvironmentSection(desk)
         self.sections = (self.input, self.levels, self.scores, self.heatMaps, self.export, self.models)
         rows = (self.levels.row, self.scores.row, self.heatMaps.row, self.export.row)
@@ -100,7 +105,7 @@ class ScoringPanel:
         self._setParameterNode(None)
         parameters = self.logic.getParameterNode()
         parameters.Modified()  # see onSceneEndImport: a scene may have come while nobody looked
-        if parameters.inputVolume is None:
+        if parameters.inputVolume is None and not self.reading.active:
             parameters.inputVolume = activeVolume()
         self._setParameterNode(parameters)
         self.desk.worker.resume()
@@ -108,6 +113,7 @@ class ScoringPanel:
     def exit(self) -> None:
         """The module is left: the former layout comes back, nothing is observed any more. Running work goes on."""
         self.entered = False
+        self.reading.suspend()
         self.desk.worker.hold()
         self.levels.stopObserving()
         self.views.leave()
@@ -119,11 +125,13 @@ class ScoringPanel:
             return
         self.exit()
         slicer.app.aboutToQuit.disconnect(self._stopWorker)
+        self.reading.finish()
         self.models.stop()
         self.desk.forgetVolume()
 
     def onSceneStartClose(self) -> None:
         """Everything in the scene goes: the worker ends, nothing is held."""
+        self.reading.suspend()
         self.levels.stopObserving()
         self.views.leave()
         for row in (*self.desk.rows, self.input.row):
@@ -139,6 +147,7 @@ class ScoringPanel:
 
     def _onSceneStartImport(self, _caller, _event) -> None:
         """A scene comes in, its settings before their nodes: selectors must not answer to half of it."""
+        self.reading.suspend()
         self.desk.worker.hold()
         self.levels.stopObserving()
         self._setParameterNode(None)
@@ -153,7 +162,7 @@ class ScoringPanel:
         cases = ScoredCase.allIn(slicer.mrmlScene)
         for case in cases:
             case.afterLoading()
-        if parameters.inputVolume is None and cases:
+        if parameters.inputVolume is None and cases and not self.reading.active:
             parameters.inputVolume = cases[-1].volumeNode
         self._setParameterNode(parameters)
         self.desk.worker.resume()
@@ -240,6 +249,7 @@ class ScoringPanel:
         return desk.sampling or self.scores.keepsLevels or any(row.running for row in others)
 
     def _stopWorker(self, *_args) -> None:
+        self.reading.finish()
         self.models.stop()
         self.desk.worker.stop()
 
