@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
 from .devices import choose_device
 from .errors import ModelError
 from .scores import SliceScores
+
+if TYPE_CHECKING:
+    from .heatmaps.incremental import IncrementalNetwork
 
 
 class SliceNetwork:
@@ -28,11 +33,20 @@ class SliceNetwork:
         self.input = bundle.input
         self.device = choose_device(device)
         self.network = bundle.network().eval().to(self.device)
+        self._incremental: dict[str, IncrementalNetwork] = {}
 
     @property
     def has_maps(self) -> bool:
         """Whether the network can show the lung and disease maps its scores are made of."""
         return hasattr(self.network, "maps")
+
+    def incremental(self, precision: str) -> IncrementalNetwork:
+        """The network prepared for heat maps in ``fp32``, ``bf16`` or ``fp16``; prepared once."""
+        if precision not in self._incremental:
+            from .heatmaps.incremental import IncrementalNetwork
+
+            self._incremental[precision] = IncrementalNetwork(self.network, precision, self.device)
+        return self._incremental[precision]
 
     def run(self, inputs: np.ndarray | torch.Tensor) -> np.ndarray:
         """TOT, GG, RET in percent, float64 ``(n, 3)``, of prepared inputs ``(n, size, size)``.

@@ -13,7 +13,7 @@ from SScILDScoringLib.errors import ModelError, SettingsError
 from SScILDScoringLib.networks import L_NET_NAMES, S_NET_NAMES, build_l_net, build_network, build_s_net, names
 from SScILDScoringLib.networks.compact_3d import expected_slice
 from SScILDScoringLib.networks.imagenet import load_imagenet
-from SScILDScoringLib.networks.layout import input_range, receptive_field
+from SScILDScoringLib.networks.layout import input_range, receptive_field, run_layers
 from SScILDScoringLib.networks.ratio import LUNG_FLOOR, ratio_scores
 
 
@@ -282,21 +282,25 @@ def test_regression_heads_start_without_bias(name):
     assert not last.bias.any()
 
 
-# ---- steps and reach -------------------------------------------------------------------------------------------------
+# ---- layers and reach ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["convnext_atto", "vgg11_bn", "compact_ratio", "compact_pool"])
+@pytest.mark.parametrize("name", ["convnext_atto", "vgg11_bn", "compact_ratio", "compact_pool", "resnet18", "resnet50"])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
-def test_the_flat_steps_and_the_head_are_the_network(name, memory_format):
+def test_the_described_layers_and_the_head_are_the_network(name, memory_format):
     network = build_s_net(name, **({"hidden": 16} if name.startswith("vgg") else {})).eval()
     x = torch.rand(2, 1, 128, 128).to(memory_format=memory_format)
+    layers = network.layers()
     with torch.inference_mode():
-        features = x
-        for step in network.steps():
-            features = step.module(features)
+        features = run_layers(layers, x)[-1]
         torch.testing.assert_close(network.head(features), network(x))
+        if hasattr(network, "head_of_mean"):
+            torch.testing.assert_close(network.head_of_mean(features.mean((2, 3))), network(x))
         torch.testing.assert_close(network.to(memory_format=memory_format)(x), network(x), rtol=1e-4, atol=1e-4)
-    assert all(dict(network.named_modules())[s.name] is s.module for s in network.steps())
+    named = dict(network.named_modules())
+    for layer in layers:
+        own = next(m for m in vars(layer).values() if isinstance(m, torch.nn.Module))
+        assert named[layer.name] is own
 
 
 @pytest.mark.parametrize(
@@ -313,15 +317,13 @@ def test_a_map_cell_sees_exactly_the_stated_pixels(name, options, size, cell, ex
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.abs_()  # nothing can cancel and no ReLU closes: what is connected shows
-    steps = network.steps()
-    assert receptive_field(steps) == expected
-    first, last = input_range(steps, cell, cell)
+    layers = network.layers()
+    assert receptive_field(layers) == expected
+    first, last = input_range(layers, cell, cell)
     assert last - first + 1 == expected[0]
 
     def value(x):
-        for step in steps:
-            x = step.module(x)
-        return x[0, :, cell, cell]
+        return run_layers(layers, x)[-1][0, :, cell, cell]
 
     x = torch.rand(1, 1, size, size, dtype=torch.double)
     with torch.inference_mode():

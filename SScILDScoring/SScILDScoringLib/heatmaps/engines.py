@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from ..slice_network import SliceNetwork
+from .incremental import describes_itself
+from .incremental_maps import incremental_heat_maps, preview_heat_maps
 from .replacement import HeatMapSettings, margin_of, opacity_of, patch_windows, positions
 from .reporting import Outcome, Reporter
 from .slice_input import LocalInput, body_of
@@ -99,18 +101,11 @@ def batched_heat_maps(work: Work) -> Outcome:
     return outcome
 
 
-def incremental_heat_maps(work: Work) -> Outcome:
-    """Only the windows that a patch changes are recomputed, layer by layer; see :mod:`.windows`."""
-    from .windows import windowed_heat_maps
-
-    return windowed_heat_maps(work)
-
-
 Engine = Callable[[Work], Outcome]
 
 ENGINES: dict[str, Engine] = {
     "incremental": incremental_heat_maps,
-    "preview": incremental_heat_maps,
+    "preview": preview_heat_maps,
     "batched": batched_heat_maps,
     "reference": reference_heat_maps,
 }
@@ -118,6 +113,4 @@ ENGINES: dict[str, Engine] = {
 
 def best_engine(network: SliceNetwork) -> str:
     """The fastest engine that gives this network's exact maps: ``incremental`` where it describes itself."""
-    from .windows import can_be_windowed
-
-    return "incremental" if can_be_windowed(network) else "batched"
+    return "incremental" if describes_itself(network.network) else "batched"

@@ -14,8 +14,6 @@ from ..scores import PATTERNS, Pattern, SliceScores
 from .replacement import HeatMapSettings, replacement_texture
 from .reporting import Outcome, Reporter
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-
 
 @dataclass(frozen=True)
 class HeatMaps:
@@ -105,7 +103,8 @@ def render_heat_maps(
         Cancelled: by ``progress``.
     """
     from ..slice_network import SliceNetwork
-    from .engines import ENGINES, Work, best_engine
+    from .engines import ENGINES, Work
+    from .precision import choose_precision
     from .sums import MapSums
 
     hu, lung = np.asarray(hu), np.asarray(lung, bool)
@@ -113,11 +112,10 @@ def render_heat_maps(
         raise SettingsError(f"The slice {hu.shape} and its lung mask {lung.shape} must have the same size.")
     if engine not in ("auto", *ENGINES):
         raise SettingsError(f"The heat maps' engine is one of auto, {', '.join(ENGINES)}, not {engine!r}.")
-    if precision not in PRECISIONS:
-        raise SettingsError(f"The heat maps' precision is one of {', '.join(PRECISIONS)}, not {precision!r}.")
     started = time.perf_counter()
     network = bundle if isinstance(bundle, SliceNetwork) else SliceNetwork(bundle, device)
-    engine = best_engine(network) if engine == "auto" else engine
+    choose_precision(precision, network.device)
+    engine = _usable(engine, network)
     settings = settings or HeatMapSettings.of_bundle(network.bundle)
     texture = replacement_texture(settings, network.bundle)
     sums = MapSums(lung)
@@ -140,3 +138,14 @@ def render_heat_maps(
 
     report = Reporter(progress, partial and (lambda outcome: partial(maps_of(outcome))))
     return maps_of(ENGINES[engine](Work(hu, network, settings, texture, sums, report, precision, batch_size)))
+
+
+def _usable(engine: str, network) -> str:
+    from .engines import best_engine
+
+    best = best_engine(network)
+    if engine in ("incremental", "preview") and best != "incremental":
+        raise SettingsError(
+            f"The network {network.bundle.name} does not describe its layers; use the engine auto or batched for it."
+        )
+    return best if engine == "auto" else engine

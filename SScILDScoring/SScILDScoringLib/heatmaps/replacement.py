@@ -83,6 +83,21 @@ class PatchWindow:
     opacity: np.ndarray
     texture: np.ndarray
 
+    def trimmed(self) -> PatchWindow:
+        """The same without rows and columns at its sides in which the replacement has no weight."""
+        ends = []
+        for axis in (1, 0):
+            seen = np.flatnonzero(self.opacity.any(axis=axis))
+            ends.append(slice(int(seen[0]), int(seen[-1]) + 1))
+        y, x = ends
+        return PatchWindow(
+            slice(self.rows.start + y.start, self.rows.start + y.stop),
+            slice(self.columns.start + x.start, self.columns.start + x.stop),
+            self.covers[y, x],
+            self.opacity[y, x],
+            self.texture[y, x],
+        )
+
     def blended(self, hu: np.ndarray) -> np.ndarray:
         """The window of the slice ``hu (y, x)`` with the patch in it, float32."""
         part = hu[self.rows, self.columns].astype(np.float32)
@@ -128,7 +143,7 @@ def patch_windows(lung: np.ndarray, settings: HeatMapSettings, texture: np.ndarr
         covers[:, : x - left] = covers[:, x - left + size :] = False
         offset_y, offset_x = top - (y - margin), left - (x - margin)
         part = texture[offset_y : offset_y + covers.shape[0], offset_x : offset_x + covers.shape[1]]
-        yield PatchWindow(rows, columns, covers, opacity_of(covers, settings), part)
+        yield PatchWindow(rows, columns, covers, opacity_of(covers, settings), part).trimmed()
 
 
 def opacity_of(mask: np.ndarray, settings: HeatMapSettings) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +23,9 @@ class Outcome:
 
     Args:
         baseline: the network's answer to the untouched slice, ``(3,)``.
-        precision, exact, tolerance, checked_positions: as in HeatMaps.
+        precision, exact, checked_positions: as in HeatMaps.
+        tolerance: the largest difference on the checked positions, in percentage points while the engine works; in
+            the end as in HeatMaps, see :meth:`relative_to`.
     """
 
     baseline: np.ndarray
@@ -31,6 +33,13 @@ class Outcome:
     exact: bool = True
     tolerance: float | None = None
     checked_positions: int = 0
+
+    def relative_to(self, maps: np.ndarray) -> Outcome:
+        """The same with the tolerance as a share of the maps' largest absolute value."""
+        largest = float(np.abs(maps).max(initial=0))
+        if self.tolerance is None or largest == 0:
+            return replace(self, tolerance=None)
+        return replace(self, tolerance=self.tolerance / largest)
 
 
 class Reporter:

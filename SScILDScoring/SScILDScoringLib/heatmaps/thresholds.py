@@ -73,8 +73,26 @@ def choose_threshold(
     tried = candidates() if thresholds is None else np.asarray(thresholds, float)
     wanted = np.array([s.clipped[PATTERNS.index(pattern)] for s in scores])
     derived = np.stack([derived_scores(m, pattern, tried) for m in maps])
-    errors = np.abs(derived - wanted[:, None]).mean(axis=0)
+    return threshold_of_curve(pattern, tried, error_curve(derived, wanted), len(maps))
+
+
+def error_curve(derived: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Mean absolute error of derived scores at each threshold, percentage points ``(t,)``.
+
+    Args:
+        derived: ``(n, t)`` percent: :func:`derived_scores` of every slice.
+        wanted: ``(n,)`` percent: S-Net's clipped scores of the slices.
+    """
+    return np.abs(derived - wanted[:, None]).mean(axis=0)
+
+
+def threshold_of_curve(pattern: Pattern, tried: np.ndarray, errors: np.ndarray, slices: int) -> Threshold:
+    """The best threshold of an :func:`error_curve`; see :func:`choose_threshold` for which one of several.
+
+    Args:
+        tried: the thresholds ``(t,)``. errors: their errors ``(t,)``. slices: how many slices the curve was made of.
+    """
     best = np.flatnonzero(errors <= errors.min() + 1e-9)
     run = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)[0]
     chosen = int(run[len(run) // 2])
-    return Threshold(pattern, float(tried[chosen]), float(errors[chosen]), len(maps))
+    return Threshold(pattern, float(tried[chosen]), float(errors[chosen]), slices)

@@ -26,7 +26,14 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def build_network(kind: str, name: str, **options):
-    """A network of a kind (``l_net`` or ``s_net``) by name; see :func:`build_l_net` and :func:`build_s_net`."""
+    """A network of a kind (``l_net`` or ``s_net``) by name; see :func:`build_l_net` and :func:`build_s_net`.
+
+    Beside their names it knows ``ensemble``, several networks that answer together: :mod:`.ensemble`.
+    """
+    if name == "ensemble":
+        from .ensemble import build_ensemble
+
+        return build_ensemble(_checked(kind), **options)
     return {"l_net": build_l_net, "s_net": build_s_net}[_checked(kind)](name, **options)
 
 

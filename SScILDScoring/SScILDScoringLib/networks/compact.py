@@ -11,7 +11,7 @@ from torch import nn
 
 from ..errors import SettingsError
 from .catalogue import fraction
-from .layout import Step, steps_of
+from .layout import Convolution, LayerList
 from .ratio import ratio_scores
 
 
@@ -20,8 +20,6 @@ class ResidualBlock(nn.Module):
 
     The shortcut is the identity, or a 1x1 convolution with BatchNorm where the number of channels changes.
     """
-
-    reach = (5, 1, 2)
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -38,6 +36,15 @@ class ResidualBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         inner = self.relu(self.norm1(self.conv1(x)))
         return self.relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
+
+    def describe(self, layers: LayerList, name: str) -> None:
+        """Appends the block's convolutions to the description of a network."""
+        entry = shortcut = layers.last
+        if not isinstance(self.shortcut, nn.Identity):
+            layers.append(Convolution(f"{name}.shortcut.0", entry, *self.shortcut))
+            shortcut = layers.last
+        layers.append(Convolution(f"{name}.conv1", entry, self.conv1, self.norm1, relu=True))
+        layers.append(Convolution(f"{name}.conv2", layers.last, self.conv2, self.norm2, adds=shortcut, relu=True))
 
 
 def trunk(widths: tuple[int, ...], blocks: tuple[int, ...], stem_stride: int) -> nn.Sequential:
@@ -108,9 +115,9 @@ class CompactRatio(nn.Module):
             self.map_head[-1].weight.mul_(0.1)
             self.map_head[-1].bias.copy_(torch.tensor([-1.1, -2.2, -2.2, -2.2]))
 
-    def steps(self) -> list[Step]:
-        """Everything up to the map logits ``(n, 4, h, w)`` as a flat list; :meth:`head` turns them into scores."""
-        return steps_of("features", self.features) + steps_of("map_head", self.map_head)
+    def layers(self) -> LayerList:
+        """Everything up to the map logits ``(n, 4, h, w)``; :meth:`head` turns them into scores."""
+        return LayerList().sequence("features", self.features).sequence("map_head", self.map_head)
 
     def map_logits(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of lung ``(n, 1, h, w)`` and of TOT, GG, RET ``(n, 3, h, w)``, for dense supervision."""
@@ -161,13 +168,17 @@ class CompactPool(nn.Module):
         _initialise(self)
         nn.init.normal_(self.regression[-1].weight, std=0.01)
 
-    def steps(self) -> list[Step]:
-        """The convolutional part as a flat list; :meth:`head` turns its last map into scores."""
-        return steps_of("features", self.features)
+    def layers(self) -> LayerList:
+        """The convolutional part; :meth:`head` turns its last map into scores."""
+        return LayerList().sequence("features", self.features)
 
     def head(self, features: torch.Tensor) -> torch.Tensor:
         """Scores ``(n, 3)`` of the last feature map."""
-        return self.regression(features.mean((2, 3)))
+        return self.head_of_mean(features.mean((2, 3)))
+
+    def head_of_mean(self, mean: torch.Tensor) -> torch.Tensor:
+        """Scores ``(n, 3)`` of the last feature map's mean over all cells, ``(n, channels)``."""
+        return self.regression(mean)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(x))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from ..errors import SettingsError
 from .catalogue import fraction
-from .layout import Step
+from .layout import LayerList, NormedConvolution, WideBlock
 
 EPSILON = 1e-6
 
@@ -43,8 +42,6 @@ class ConvNeXtBlock(nn.Module):
         drop: share of the images of a batch whose branch is left out while training (stochastic depth).
     """
 
-    reach = (7, 1, 3)
-
     def __init__(self, channels: int, layer_scale: float, drop: float) -> None:
         super().__init__()
         self.block = nn.Sequential(
@@ -65,6 +62,11 @@ class ConvNeXtBlock(nn.Module):
             kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop
             branch = branch * (kept.to(branch.dtype) / (1 - self.drop))
         return x + branch
+
+    def describe(self, layers: LayerList, name: str) -> None:
+        """Appends the block to the description of a network."""
+        depthwise, _, norm, widen, _, narrow, _ = self.block
+        layers.append(WideBlock(name, layers.last, self, depthwise, norm, widen, narrow, self.layer_scale))
 
 
 class ConvNeXt(nn.Module):
@@ -109,20 +111,27 @@ class ConvNeXt(nn.Module):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
-    def steps(self) -> list[Step]:
-        """The convolutional part as a flat list; :meth:`head` turns its last map into scores."""
-        steps = []
+    def layers(self) -> LayerList:
+        """The convolutional part; :meth:`head` turns its last map into scores."""
+        layers = LayerList()
         for number, group in enumerate(self.features):
-            for position, module in enumerate(group):
-                reach = getattr(module, "reach", (1, 1, 0))
-                if isinstance(module, nn.Conv2d):
-                    reach = (module.kernel_size[0], module.stride[0], 0)
-                steps.append(Step(f"features.{number}.{position}", module, *reach))
-        return steps
+            name = f"features.{number}"
+            if isinstance(group[0], ConvNeXtBlock):
+                layers.sequence(name, group)
+            else:
+                norm_first = isinstance(group[0], ChannelNorm)
+                norm, convolution = group if norm_first else reversed(group)
+                place = f"{name}.{int(norm_first)}"
+                layers.append(NormedConvolution(place, layers.last, convolution, norm, norm_first))
+        return layers
 
     def head(self, features: torch.Tensor) -> torch.Tensor:
         """Scores ``(n, 3)`` of the last feature map."""
-        return self.classifier(F.adaptive_avg_pool2d(features, 1))
+        return self.head_of_mean(features.mean((2, 3)))
+
+    def head_of_mean(self, mean: torch.Tensor) -> torch.Tensor:
+        """Scores ``(n, 3)`` of the last feature map's mean over all cells, ``(n, channels)``."""
+        return self.classifier(mean[:, :, None, None])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(x))

@@ -24,9 +24,10 @@ def resnet(depth: int, stem_stride: int = 2) -> nn.Module:
 
     ``stem_stride`` 2 is that of the original ResNet (MONAI's own default is 1).
     """
-    network = getattr(_networks(), f"resnet{depth}")(
-        spatial_dims=2, n_input_channels=1, num_classes=3, conv1_t_stride=stem_stride, pretrained=False
-    )
+    _networks()
+    from .resnet import ResNet2D
+
+    network = ResNet2D(depth, stem_stride)
     nn.init.zeros_(network.fc.bias)
     return network
 

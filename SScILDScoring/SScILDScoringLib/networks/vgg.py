@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from .catalogue import fraction
-from .layout import Step, steps_of
+from .layout import LayerList
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -59,9 +59,9 @@ class VGG(nn.Module):
                 nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)
 
-    def steps(self) -> list[Step]:
-        """The convolutional part as a flat list; :meth:`head` turns its last map into scores."""
-        return steps_of("features", self.features)
+    def layers(self) -> LayerList:
+        """The convolutional part; :meth:`head` turns its last map into scores."""
+        return LayerList().sequence("features", self.features)
 
     def head(self, features: torch.Tensor) -> torch.Tensor:
         """Scores ``(n, 3)`` of the last feature map."""

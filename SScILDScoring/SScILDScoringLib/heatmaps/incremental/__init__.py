@@ -1,0 +1,20 @@
+"""Exact incremental inference: of every layer only the window that a patch changes is computed again.
+
+The maps of the untouched slice are kept. For a patch, every layer gets the changed window with as much of the kept
+map around it as it looks at; the window grows from layer to layer, and where it fills the map the map is computed.
+Nothing is left out, so that the answer is the network's own, up to rounding.
+
+    route.py     which cells change, layer by layer, and which cells must be read for them
+    kernels.py   the layers ready to run: affine parts folded, weights packed
+    network.py   a network's kernels; made once
+    kept.py      what every layer said of one slice, and the answers to changed windows of it
+    reading.py   windows read out of kept maps
+    crew.py      positions shared out among threads
+"""
+
+from __future__ import annotations
+
+from .kept import Change, KeptSlice, Plan
+from .network import IncrementalNetwork, describes_itself
+
+__all__ = ["Change", "IncrementalNetwork", "KeptSlice", "Plan", "describes_itself"]

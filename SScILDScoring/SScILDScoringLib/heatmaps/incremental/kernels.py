@@ -1,0 +1,207 @@
+"""A network's layers ready to run on windows: affine parts folded into weights, weights packed for the device.
+
+Kernels work on ``(n, h, w, c)``. They pad nothing: whoever calls them reads the padding along. On a CPU with oneDNN
+weights are packed once and GELU, ReLU and the sum of a residual block are fused into the product; elsewhere, and where
+PyTorch lacks these operators, the same is said with ordinary ones.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from ...networks.layout import Convolution, Layer, NormedConvolution, Pooling, WideBlock
+
+ROWS = 64
+"""Products get a multiple of so many rows: every new number of rows costs oneDNN milliseconds of preparation."""
+
+PACKED_ROWS = 1024
+"""For how many rows weights are packed; any number works with them."""
+
+
+def kernel_of(layer: Layer, dtype: torch.dtype, device: torch.device):
+    """The kernel of a layer, in the arithmetic of ``dtype``."""
+    kinds = {
+        Convolution: ConvolutionKernel,
+        Pooling: PoolingKernel,
+        NormedConvolution: NormedConvolutionKernel,
+        WideBlock: WideBlockKernel,
+    }
+    return kinds[type(layer)](layer, dtype, device)
+
+
+def can_pack(device: torch.device) -> bool:
+    """Whether oneDNN's packed and fused operators are there."""
+    return (
+        device.type == "cpu" and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+
+
+class Linear:
+    """``activation(x @ weight.T + bias)`` or ``x @ weight.T + bias + other`` on rows ``(m, c)``."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype, device: torch.device) -> None:
+        self._weight = weight.to(device, dtype).contiguous()
+        self._bias = bias.to(device, dtype).contiguous()
+        self._packed = can_pack(device)
+        if self._packed:
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, PACKED_ROWS)
+
+    def __call__(self, x: torch.Tensor, gelu: bool = False, other: torch.Tensor | None = None) -> torch.Tensor:
+        if not self._packed:
+            y = F.linear(x, self._weight, self._bias)
+            return F.gelu(y) if gelu else y if other is None else y + other
+        product = torch.ops.mkldnn._linear_pointwise
+        if other is not None:
+            return product.binary(x, other, self._weight, self._bias, "add")
+        return product(x, self._weight, self._bias, *(("gelu", [], "none") if gelu else ("none", [], "")))
+
+
+class ChannelNorm:
+    """LayerNorm over the channels, with its affine part or without."""
+
+    def __init__(self, norm: torch.nn.LayerNorm, affine: bool, dtype: torch.dtype, device: torch.device) -> None:
+        # Ones and zeros instead of nothing: without them PyTorch's kernel for float32 takes twice as long.
+        weight, bias = norm.weight.detach(), norm.bias.detach()
+        self._weight = (weight if affine else torch.ones_like(weight)).to(device, dtype)
+        self._bias = (bias if affine else torch.zeros_like(bias)).to(device, dtype)
+        self._epsilon = norm.eps
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return F.layer_norm(x, x.shape[-1:], self._weight, self._bias, self._epsilon)
+
+
+class Convolve:
+    """A convolution without padding on ``(n, h, w, c)``, with ReLU and the sum with another map where wanted."""
+
+    def __init__(
+        self,
+        convolution: torch.nn.Conv2d,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        relu: bool,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self._stride, self._groups, self._relu = list(convolution.stride), convolution.groups, relu
+        self._weight = weight.to(device, dtype).contiguous(memory_format=torch.channels_last)
+        self._bias = bias.to(device, dtype).contiguous()
+        self._packed = can_pack(device)
+        if self._packed:
+            example = [1, convolution.in_channels, *(32 + k for k in convolution.kernel_size)]
+            self._weight = torch.ops.mkldnn._reorder_convolution_weight(
+                self._weight, [0, 0], self._stride, [1, 1], self._groups, example
+            )
+
+    def __call__(self, x: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
+        x = x.permute(0, 3, 1, 2)
+        other = None if other is None else other.permute(0, 3, 1, 2)
+        shape = ([0, 0], self._stride, [1, 1], self._groups)
+        if not self._packed:
+            y = F.conv2d(x, self._weight, self._bias, self._stride, groups=self._groups)
+            y = y if other is None else y.add_(other)
+            y = y.relu_() if self._relu else y
+        elif other is None:
+            after = "relu" if self._relu else "none"
+            y = torch.ops.mkldnn._convolution_pointwise(x, self._weight, self._bias, *shape, after, [], "")
+        else:
+            after = "relu" if self._relu else None
+            y = torch.ops.mkldnn._convolution_pointwise.binary(
+                x, other, self._weight, self._bias, *shape, "add", 1.0, after, [], ""
+            )
+        return y.permute(0, 2, 3, 1).contiguous()
+
+
+class ConvolutionKernel:
+    """A convolution with BatchNorm folded into it."""
+
+    def __init__(self, layer: Convolution, dtype: torch.dtype, device: torch.device) -> None:
+        convolution, norm = layer.convolution, layer.norm
+        weight = convolution.weight.detach().double()
+        bias = torch.zeros(len(weight)) if convolution.bias is None else convolution.bias.detach()
+        bias = bias.to(weight)
+        if norm is not None:
+            factor = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
+            weight = weight * factor[:, None, None, None]
+            bias = (bias - norm.running_mean.double()) * factor + norm.bias.detach().double()
+        self._convolve = Convolve(convolution, weight, bias, layer.relu, dtype, device)
+
+    def __call__(self, x: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
+        return self._convolve(x, other)
+
+
+class PoolingKernel:
+    """Max pooling."""
+
+    def __init__(self, layer: Pooling, dtype: torch.dtype, device: torch.device) -> None:
+        self._kernel, self._stride, _ = layer.reach
+
+    def __call__(self, x: torch.Tensor, other: None = None) -> torch.Tensor:
+        y = F.max_pool2d(x.permute(0, 3, 1, 2), self._kernel, self._stride)
+        return y.permute(0, 2, 3, 1).contiguous()
+
+
+class NormedConvolutionKernel:
+    """A convolution whose patches do not overlap, as a product; the norm in front of it folded into its weights."""
+
+    def __init__(self, layer: NormedConvolution, dtype: torch.dtype, device: torch.device) -> None:
+        convolution, norm = layer.convolution, layer.norm
+        self._side, self._norm_first = convolution.stride[0], layer.norm_first
+        weight = convolution.weight.detach().double().permute(0, 2, 3, 1)
+        bias = convolution.bias.detach().double()
+        if layer.norm_first:
+            bias = bias + (weight * norm.bias.detach().double()).sum((1, 2, 3))
+            weight = weight * norm.weight.detach().double()
+        self._linear = Linear(weight.flatten(1), bias, dtype, device)
+        self._norm = ChannelNorm(norm, not layer.norm_first, dtype, device)
+
+    def __call__(self, x: torch.Tensor, other: None = None) -> torch.Tensor:
+        x = self._norm(x) if self._norm_first else x
+        n, height, width, channels = x.shape
+        s = self._side
+        patches = x.reshape(n, height // s, s, width // s, s, channels).transpose(2, 3)
+        rows = _padded_rows(patches.reshape(-1, s * s * channels))
+        count = n * (height // s) * (width // s)
+        y = self._linear(rows)[:count].view(n, height // s, width // s, -1)
+        return y if self._norm_first else self._norm(y)
+
+
+class WideBlockKernel:
+    """The block of ConvNeXt; the norm's affine part folded into the first linear layer, the scale into the second."""
+
+    def __init__(self, layer: WideBlock, dtype: torch.dtype, device: torch.device) -> None:
+        depthwise, norm = layer.depthwise, layer.norm
+        self._margin = layer.reach.padding
+        self._depthwise = Convolve(depthwise, depthwise.weight.detach(), depthwise.bias.detach(), False, dtype, device)
+        self._norm = ChannelNorm(norm, False, dtype, device)
+        weight, bias = layer.widen.weight.detach().double(), layer.widen.bias.detach().double()
+        self._widen = Linear(
+            weight * norm.weight.detach().double(), bias + weight @ norm.bias.detach().double(), dtype, device
+        )
+        scale = layer.scale.detach().double().flatten()
+        self.narrow_weight = layer.narrow.weight.detach().double() * scale[:, None]
+        self.narrow_bias = layer.narrow.bias.detach().double() * scale
+        self._narrow = Linear(self.narrow_weight, self.narrow_bias, dtype, device)
+        self.narrow_weight = self.narrow_weight.to(device, torch.float32)
+
+    def hidden(self, x: torch.Tensor) -> torch.Tensor:
+        """The wide rows ``(m, 4 c)`` of a crop; behind those of the window's cells there may be some of no meaning."""
+        y = self._norm(self._depthwise(x))
+        return self._widen(_padded_rows(y.view(-1, y.shape[-1])), gelu=True)
+
+    def inner(self, x: torch.Tensor) -> torch.Tensor:
+        """The window itself, without the margin that the block looks at."""
+        m = self._margin
+        return x[:, m : x.shape[1] - m, m : x.shape[2] - m]
+
+    def __call__(self, x: torch.Tensor, other: None = None) -> torch.Tensor:
+        inner = self.inner(x)
+        rows = _padded_rows(inner.reshape(-1, inner.shape[-1]))
+        y = self._narrow(self.hidden(x), other=rows)
+        return y[: inner.shape[0] * inner.shape[1] * inner.shape[2]].view(inner.shape)
+
+
+def _padded_rows(rows: torch.Tensor) -> torch.Tensor:
+    """``rows (m, c)`` with so many more that their number is a multiple of :data:`ROWS`."""
+    missing = -len(rows) % ROWS
+    return F.pad(rows, (0, 0, 0, missing)) if missing else rows.contiguous()

@@ -1,0 +1,52 @@
+"""A network prepared for incremental inference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...networks.layout import WideBlock
+from .kept import KeptSlice
+from .kernels import kernel_of
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def describes_itself(network: nn.Module) -> bool:
+    """Whether a network says which layers it consists of; see :mod:`SScILDScoringLib.networks.layout`."""
+    return hasattr(network, "layers") and hasattr(network, "head")
+
+
+class IncrementalNetwork:
+    """A network's layers ready to run on windows; made once, used for any number of slices.
+
+    Args:
+        network: describes itself; in evaluation mode, on ``device``. Its head is used as it is, in float32.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        device: where it runs.
+        by_index: whether windows are read by index tensors (few launches, for a GPU) instead of slice by slice; the
+            device's choice when None.
+    """
+
+    def __init__(self, network: nn.Module, precision: str, device: torch.device, by_index: bool | None = None) -> None:
+        self.precision, self.device, self.dtype = precision, device, DTYPES[precision]
+        self.by_index = device.type != "cpu" if by_index is None else by_index
+        self.layers = network.layers()
+        self.head, self.head_of_mean = network.head, getattr(network, "head_of_mean", None)
+        with torch.inference_mode():
+            self.kernels = [kernel_of(layer, self.dtype, device) for layer in self.layers]
+
+    @property
+    def ends_in_wide_block(self) -> bool:
+        """Whether the mean over the cells can be taken in front of the last block's last linear layer."""
+        return self.head_of_mean is not None and isinstance(self.layers[-1], WideBlock)
+
+    def keep(self, prepared: np.ndarray, tick: Callable[[], None] = lambda: None) -> KeptSlice:
+        """Runs the network on a prepared slice, float32 ``(size, size)``, and keeps what every layer said.
+
+        ``tick`` is called between layers and may cancel by raising.
+        """
+        return KeptSlice(self, prepared, tick)
