@@ -12,7 +12,7 @@ import numpy as np
 from .errors import ModelError, ScanError
 from .findings import Finding
 from .levels import Level, Levels, ordered_mm
-from .preprocessing import VolumeInput, normalized_patch
+from .preprocessing import VolumeInput
 from .progress import Progress, part_of, silent
 from .scan import CTScan
 
@@ -121,9 +121,8 @@ def run_windows(
         ModelError: the bundle is no L-Net, or its answers are not numbers.
         Cancelled: by ``progress``.
     """
-    import torch
-
     from .devices import choose_device
+    from .level_windows import window_answers
 
     if bundle.kind != "l_net":
         raise ModelError(f"{bundle.name} is a bundle for scores, not for levels; choose an L-Net bundle.")
@@ -134,12 +133,11 @@ def run_windows(
     network = bundle.network().eval().to(place)
     volume = settings.prepare(scan.voxels, progress)
     starts = settings.patch_starts()
-    answers = np.empty((len(starts), len(Level)))
-    with torch.inference_mode():
-        for n, start in enumerate(starts):
-            progress("levels", 0.5 + 0.5 * n / len(starts), f"L-Net: window {n + 1} of {len(starts)}")
-            patch = torch.from_numpy(normalized_patch(volume[start : start + settings.depth]))
-            answers[n] = start + network(patch[None, None].to(place))[0].float().cpu().numpy()
+
+    def tick(done: float, window: int) -> None:
+        progress("levels", 0.5 + 0.5 * done, f"L-Net: window {window + 1} of {len(starts)}")
+
+    answers = window_answers(network, volume, starts, settings.depth, place, tick=tick)
     if not np.isfinite(answers).all():
         raise ModelError(f"{bundle.name} gives answers that are not numbers; install the bundle again.")
     used = np.ones(len(starts), bool)
