@@ -17,6 +17,8 @@ from pathlib import Path
 
 from SScILDScoringLib.errors import ScanError
 
+from .cache import ArrayCache
+
 MEMORY = "digests.json"
 _RECENT_NS = 2_000_000_000
 """A file changed less than this ago may change again within its clock's resolution, and is not remembered."""
@@ -82,3 +84,8 @@ class ContentDigests:
             return {k: v for k, v in known.items() if isinstance(v, list) and len(v) == 4}
         except (OSError, ValueError, AttributeError):
             return {}
+
+
+def digests_beside(cache: ArrayCache) -> ContentDigests:
+    """The digests remembered in the folder that holds a cache, shared by the caches there."""
+    return ContentDigests(cache.folder.parent)

@@ -1,13 +1,9 @@
-"""Streams of training batches, and the cache of what is costly to make."""
+"""Streams of training batches."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -97,46 +93,3 @@ class RecentlyMade:
 def generator(seed: int, *path: int) -> np.random.Generator:
     """The random generator of one thing (sample, phantom ...), independent of all others."""
     return np.random.default_rng([seed, *path])
-
-
-def content_key(*parts: object) -> str:
-    """A short key over plain values; for files pass :func:`file_state`."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:20]
-
-
-def file_state(path: str | Path) -> list:
-    """Name, size and time of a file or of all files of a folder: changes when the content does."""
-    path = Path(path)
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files if p.exists()]
-
-
-class ArrayCache:
-    """Named arrays and plain facts in a folder, written once and then read memory-mapped.
-
-    Safe against two processes and against a kill: every file is written under an own name and renamed, the facts last.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-
-    def get(self, key: str) -> tuple[dict[str, np.ndarray], dict] | None:
-        """The arrays (read-only) and facts stored under ``key``, or None."""
-        facts_path = self.folder / f"{key}.json"
-        if not facts_path.is_file():
-            return None
-        facts = json.loads(facts_path.read_text(encoding="utf-8"))
-        arrays = {n: np.load(self.folder / f"{key}.{n}.npy", mmap_mode="r") for n in facts["arrays"]}
-        return arrays, facts["facts"]
-
-    def put(self, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping) -> None:
-        """Stores arrays and facts (plain values)."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for name, array in arrays.items():
-            part = self.folder / f"{key}.{name}.{os.getpid()}.part"
-            with part.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-            part.replace(self.folder / f"{key}.{name}.npy")
-        part = self.folder / f"{key}.{os.getpid()}.json.part"
-        part.write_text(json.dumps({"arrays": list(arrays), "facts": dict(facts)}), encoding="utf-8")
-        part.replace(self.folder / f"{key}.json")

@@ -1,23 +1,21 @@
-"""Phantoms as training data: made in several processes, reduced to what a recipe keeps, cached."""
+"""Phantoms as training data: reduced to what a recipe keeps, cached."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from SScILDScoringLib.progress import Progress
 
-from .datasets import ArrayCache, content_key
+from .cache import ArrayCache, content_key
+from .preparation import Made, Work, prepared
 
 VALIDATION_OFFSET = 500_000
 """Added to the seed of validation phantoms, so that no configuration trains on them."""
 
-Reduce = Callable[[object, np.random.Generator, object], tuple[dict[str, np.ndarray], dict]]
+Reduce = Callable[[object, np.random.Generator, object], Made]
 
 
 def phantom_of_seed(seed: int, fixed: Mapping):
@@ -35,7 +33,7 @@ def cached_phantoms(
     reduce: Reduce,
     settings: object,
     progress: Progress,
-) -> list[tuple[dict[str, np.ndarray], dict]]:
+) -> list[Made]:
     """What ``reduce(phantom, rng, settings)`` keeps of the phantoms: arrays and facts, in the order of ``seeds``.
 
     Args:
@@ -43,20 +41,11 @@ def cached_phantoms(
         reduce: a function of a module (it runs in other processes).
     """
     source = _source_key()
-    keys = {seed: content_key(source, seed, fixed, reduce.__module__, reduce.__name__, settings) for seed in seeds}
-    missing = [seed for seed in seeds if not (cache.folder / f"{keys[seed]}.json").is_file()]
-    if missing:
-        workers = min(len(missing), os.cpu_count() or 1)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_single_thread) as pool:
-            jobs = [pool.submit(_make, cache, keys[seed], seed, dict(fixed), reduce, settings) for seed in missing]
-            try:
-                for done, job in enumerate(as_completed(jobs), start=1):
-                    job.result()
-                    progress("phantoms", done / len(jobs), f"phantom {done} of {len(jobs)}")
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    return [cache.get(keys[seed]) for seed in seeds]
+    work = []
+    for seed in seeds:
+        key = content_key(source, seed, fixed, reduce.__module__, reduce.__name__, settings)
+        work.append(Work(key, f"phantom {seed}", _made, (seed, dict(fixed), reduce, settings)))
+    return prepared(cache, work, "phantoms", progress)
 
 
 def _source_key() -> str:
@@ -67,13 +56,5 @@ def _source_key() -> str:
     return content_key("phantom", *(f.read_text(encoding="utf-8") for f in files))
 
 
-def _single_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _make(cache: ArrayCache, key: str, seed: int, fixed: dict, reduce: Callable, settings: object) -> None:
-    phantom = phantom_of_seed(seed, fixed)
-    arrays, facts = reduce(phantom, np.random.default_rng([seed, 7]), settings)
-    cache.put(key, arrays, facts)
+def _made(seed: int, fixed: dict, reduce: Reduce, settings: object) -> Made:
+    return reduce(phantom_of_seed(seed, fixed), np.random.default_rng([seed, 7]), settings)

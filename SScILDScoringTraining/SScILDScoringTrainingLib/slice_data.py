@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,13 @@ import numpy as np
 from SScILDScoringLib.body import body_mask
 from SScILDScoringLib.errors import SettingsError
 from SScILDScoringLib.progress import Progress
+from SScILDScoringLib.recent import Recent
 
+from .cache import ArrayCache, content_key
+from .cohort import CohortRow
 from .config import one_of
-from .datasets import ArrayCache, content_key, file_state
+from .content import digests_beside
+from .preparation import Made, Work, prepared
 from .synthesis import Background, Slab, SyntheticSlice, backgrounds_from_scan
 
 LUNG, BODY, GROUND_GLASS, RETICULATION = 1, 2, 4, 8
@@ -79,6 +83,28 @@ class LabelledSlice:
         return self.scores[0] == 0 if self.scores else not (self.flags & (GROUND_GLASS | RETICULATION)).any()
 
 
+class Backgrounds(Sequence[Background]):
+    """Slices as backgrounds, unpacked when they are asked for: a cohort has more than fit into memory.
+
+    The last :data:`KEPT` stay unpacked, so that what is known of their anatomy is found again.
+    """
+
+    KEPT = 256
+
+    def __init__(self, slices: Sequence[LabelledSlice]) -> None:
+        self._slices = list(slices)
+        self._unpacked: Recent = Recent(self.KEPT)
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def __getitem__(self, number: int) -> Background:
+        found = self._unpacked.get(number)
+        if found is None:
+            found = self._unpacked[number] = self._slices[number].background()
+        return found
+
+
 def packed(sample: SyntheticSlice) -> np.ndarray:
     """The masks of a sample as flags, uint8 ``(y, x)``."""
     flags = sample.lung.astype(np.uint8) * LUNG
@@ -106,23 +132,22 @@ def healthy_slices(cache: ArrayCache, sources: Sequence[SliceSource], progress: 
     Raises:
         ScanError: a scan is not readable or has no such slice.
     """
+    digests, work = digests_beside(cache), []
+    for source in sources:
+        numbers = slice_numbers(source.slices)
+        slabs = [[slab.mm, slab.brightest] for slab in source.slabs]
+        key = content_key("healthy slices", 2, digests.of(source.path), numbers, source.name, slabs)
+        work.append(Work(key, source.name, _healthy_slices, (Path(source.path), numbers, source.name, source.slabs)))
+    digests.save()
+    return [s for made in prepared(cache, work, "scans", progress) for s in _unstacked(*made)]
+
+
+def _healthy_slices(path: Path, numbers: Sequence[int], name: str, slabs: Sequence[Slab]) -> Made:
     from SScILDScoringLib.lungs import segment_lungs
     from SScILDScoringLib.scan import load_scan
 
-    result: list[LabelledSlice] = []
-    for n, source in enumerate(sources):
-        numbers = slice_numbers(source.slices)
-        slabs = [[slab.mm, slab.brightest] for slab in source.slabs]
-        key = content_key("slices", 1, Path(source.path).name, file_state(source.path), numbers, *slabs)
-        stored = cache.get(key)
-        if stored is None:
-            progress("scans", n / len(sources), f"Reading {source.name}")
-            scan = load_scan(source.path)
-            made = backgrounds_from_scan(scan, segment_lungs(scan), numbers, source.name, source.slabs)
-            cache.put(key, *_stacked([_labelled(b) for b in made]))
-            stored = cache.get(key)
-        result += _unstacked(*stored)
-    return result
+    scan = load_scan(path)
+    return _stacked([_labelled(b) for b in backgrounds_from_scan(scan, segment_lungs(scan), numbers, name, slabs)])
 
 
 def _labelled(background: Background) -> LabelledSlice:
@@ -159,7 +184,7 @@ def reduced_phantom(phantom, rng: np.random.Generator, settings: Mapping) -> tup
         flags = lung.astype(np.uint8) * LUNG + (body_mask(hu) | lung).astype(np.uint8) * BODY
         flags |= (phantom.ground_glass[k] & lung).astype(np.uint8) * GROUND_GLASS
         flags |= (phantom.reticulation[k] & lung).astype(np.uint8) * RETICULATION
-        height = float(np.clip((k - with_lung[0]) / max(with_lung[-1] - with_lung[0], 1), 0, 1)) if with_lung else None
+        height = _height(k, with_lung)
         slices.append(LabelledSlice(hu, flags, (scan.spacing[1], scan.spacing[0]), f"phantom:{k}", height))
     return _stacked(slices)
 
@@ -174,35 +199,63 @@ def phantom_slices(
     return [s for stored in made for s in _unstacked(*stored)]
 
 
-def cohort_slices(cache: ArrayCache, rows: Sequence, neighbours: int, lungs: bool, progress: Progress):
-    """The five scored slices of every row and ``neighbours`` slices above and below each, with the same scores.
+def cohort_slices(
+    cache: ArrayCache, rows: Sequence[CohortRow], neighbours: int, lungs: bool, progress: Progress
+) -> list[LabelledSlice]:
+    """The scored slices of every row and ``neighbours`` slices above and below each, with the same scores.
 
     Args:
-        rows: :class:`..cohort.CohortRow` with scores.
-        neighbours: 1 as published. lungs: find the lungs (needed to synthesise disease into healthy slices).
+        rows: those without scores, and levels without scores, are passed over.
+        neighbours: 1 as published. lungs: find the lungs (needed to synthesise disease into healthy slices), or take
+            those of the row's ``lung_path``.
+
+    Raises:
+        ScanError: a scan or lung mask cannot be used; the message names the case.
     """
-    from SScILDScoringLib.lungs import segment_lungs
+    digests, work = digests_beside(cache), []
+    rows = [row for row in rows if row.scores is not None]
+    for row in rows:
+        given = row.lung_path if lungs else None
+        scored = [mm for mm, scores in zip(row.mm, row.scores, strict=True) if scores is not None]
+        content = digests.of(row.path), None if given is None else digests.of(given)
+        # Not the scores: a corrected score needs no new lungs.
+        key = content_key("scored slices", 2, *content, scored, neighbours, lungs)
+        work.append(Work(key, row.case, _scored_slices, (row.path, scored, neighbours, lungs, given)))
+    digests.save()
+    result: list[LabelledSlice] = []
+    for row, (arrays, facts) in zip(rows, prepared(cache, work, "scans", progress), strict=True):
+        scores = [s for s in row.scores if s is not None]
+        for labelled, number in zip(_unstacked(arrays, facts), facts["level"], strict=True):
+            result.append(replace(labelled, name=f"{row.case}:{labelled.name}", scores=scores[number]))
+    return result
+
+
+def _scored_slices(path: Path, mm: Sequence[float], neighbours: int, lungs: bool, lung_path: Path | None) -> Made:
+    """The slices at ``mm`` and their neighbours; ``level`` tells which of ``mm`` each belongs to."""
+    from SScILDScoringLib.lungs import load_lung_mask, segment_lungs
     from SScILDScoringLib.scan import load_scan
 
-    result: list[LabelledSlice] = []
-    for n, row in enumerate(rows):
-        key = content_key("scored", 1, row.path.name, file_state(row.path), row.mm, row.scores, neighbours, lungs)
-        stored = cache.get(key)
-        if stored is None:
-            progress("scans", n / len(rows), f"Reading {row.case}")
-            scan = load_scan(row.path)
-            mask = segment_lungs(scan) if lungs else None
-            slices = []
-            for mm, scores in zip(row.mm, row.scores, strict=True):
-                centre = scan.slice_at(mm)
-                for k in range(max(centre - neighbours, 0), min(centre + neighbours, scan.slice_count - 1) + 1):
-                    hu = np.clip(scan.axial_slice(k), -1024, 3071).astype(np.int16)
-                    flags = body_mask(hu).astype(np.uint8) * BODY
-                    if mask is not None:
-                        flags |= mask.mask(k).astype(np.uint8) * LUNG
-                    spacing = (scan.spacing[1], scan.spacing[0])
-                    slices.append(LabelledSlice(hu, flags, spacing, f"{row.case}:{k}", None, scores))
-            cache.put(key, *_stacked(slices))
-            stored = cache.get(key)
-        result += _unstacked(*stored)
-    return result
+    scan = load_scan(path)
+    mask = None
+    if lungs:
+        mask = segment_lungs(scan) if lung_path is None else load_lung_mask(lung_path, scan)
+    with_lung = [k for k in range(scan.slice_count) if mask.mask(k).any()] if mask is not None else []
+    slices, level = [], []
+    for n, centre in enumerate(scan.slice_at(v) for v in mm):
+        for k in range(max(centre - neighbours, 0), min(centre + neighbours, scan.slice_count - 1) + 1):
+            hu = np.clip(scan.axial_slice(k), -1024, 3071).astype(np.int16)
+            flags = body_mask(hu).astype(np.uint8) * BODY
+            if mask is not None:
+                flags |= mask.mask(k).astype(np.uint8) * LUNG
+            spacing = (scan.spacing[1], scan.spacing[0])
+            slices.append(LabelledSlice(hu, flags, spacing, str(k), _height(k, with_lung)))
+            level.append(n)
+    arrays, facts = _stacked(slices)
+    return arrays, {**facts, "level": level}
+
+
+def _height(k: int, with_lung: Sequence[int]) -> float | None:
+    """0 at the lowest, 1 at the highest slice with lung; None when there is none."""
+    if not with_lung:
+        return None
+    return float(np.clip((k - with_lung[0]) / max(with_lung[-1] - with_lung[0], 1), 0, 1))

@@ -11,8 +11,9 @@ from SScILDScoringLib.lungs import slice_lung_mask
 from SScILDScoringLib.pipeline import SMALL_LUNG_MM2
 from SScILDScoringLib.progress import Progress
 
+from ..cache import ArrayCache
 from ..config import build
-from ..datasets import ArrayCache, generator
+from ..datasets import generator
 from ..slice_data import BODY, GROUND_GLASS, LUNG, RETICULATION, SliceSource, healthy_slices, phantom_slices
 from ..synthesis import Background, SynthesisSettings, scores_from_masks, synthesize
 from ..transforms import gaussian_blur, warp_slice

@@ -14,13 +14,15 @@ from SScILDScoringLib.errors import SettingsError
 from SScILDScoringLib.preprocessing import VolumeInput, normalized_patch
 from SScILDScoringLib.progress import Progress
 
-from ..cohort import CohortRow, read_cohort
+from ..cache import ArrayCache
+from ..cohort import read_cohort
 from ..config import BundleConfig, LoopConfig, NetworkConfig, PhantomData, one_of, to_plain
-from ..datasets import ArrayCache, BatchStream, content_key, file_state, generator, loader
+from ..datasets import BatchStream, generator, loader
 from ..loop.recipe import regression_loss
 from ..loop.starting_weights import resolved, starting_network
-from ..phantoms import VALIDATION_OFFSET, cached_phantoms
+from ..phantoms import VALIDATION_OFFSET
 from ..transforms import VolumeAugmentation, augmented_volume
+from ..volume_data import LevelCase, phantom_cases, scan_cases
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,15 @@ class LevelData:
 
     Args:
         cohort: table with level positions (:mod:`..cohort`), or None.
+        fold: of the table: its cases validate, those of the other folds are trained on; None: as the table's column
+            ``split`` says.
         cohort_share: share of the training samples that come from the cohort when there are phantoms as well.
         phantoms: generated phantoms, or None.
         cache: folder for resized volumes.
     """
 
     cohort: str | None = None
+    fold: int | None = None
     cohort_share: float = 0.5
     phantoms: PhantomData | None = None
     cache: str = "runs/cache"
@@ -69,63 +74,6 @@ class LevelsConfig:
 
     def __post_init__(self) -> None:
         one_of("recipe", self.recipe, ("levels",))
-
-
-@dataclass(frozen=True, eq=False)
-class LevelCase:
-    """A resized CT: int16 HU ``volume``, slice numbers ``levels`` of L1..L5 in it, millimetres per slice."""
-
-    name: str
-    volume: np.ndarray
-    levels: np.ndarray
-    mm_per_slice: float
-
-
-def reduced(scan, mm: Iterable[float], settings: Mapping) -> tuple[dict[str, np.ndarray], dict]:
-    """A scan resized as L-Net sees it, and its levels as slice numbers of the resized volume."""
-    volume_input = VolumeInput(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
-    levels = [volume_input.resized_from_slice(scan.slice_position(v), scan.slice_count) for v in mm]
-    volume = np.rint(volume_input.prepare(scan.voxels)).astype(np.int16)
-    mm_per_slice = scan.mm_per_slice * scan.slice_count / volume_input.size[0]
-    return {"volume": volume}, {"levels": levels, "mm_per_slice": mm_per_slice}
-
-
-def reduced_phantom(phantom, rng: np.random.Generator, settings: Mapping) -> tuple[dict[str, np.ndarray], dict]:
-    """The same of a phantom; ``rng`` is not needed."""
-    return reduced(phantom.scan, phantom.levels.mm, settings)
-
-
-def resizing(volume_input: VolumeInput) -> dict:
-    """The part of the input settings that the resized volume depends on."""
-    return {"size": list(volume_input.size), "hu_window": list(volume_input.hu_window), "depth": volume_input.size[0]}
-
-
-def phantom_cases(
-    cache: ArrayCache, seeds: list[int], fixed: Mapping, volume_input: VolumeInput, progress: Progress
-) -> list[LevelCase]:
-    """Phantoms of ``seeds`` as cases."""
-    made = cached_phantoms(cache, seeds, fixed, reduced_phantom, resizing(volume_input), progress)
-    return [_case(f"phantom {s}", arrays, facts) for s, (arrays, facts) in zip(seeds, made, strict=True)]
-
-
-def scan_cases(cache: ArrayCache, rows: list[CohortRow], volume_input: VolumeInput, progress: Progress):
-    """The scans of a cohort table as cases, resized once and cached."""
-    from SScILDScoringLib.scan import load_scan
-
-    cases = []
-    for n, row in enumerate(rows):
-        key = content_key("scan", 1, row.path.name, file_state(row.path), row.mm, resizing(volume_input))
-        stored = cache.get(key)
-        if stored is None:
-            progress("scans", n / len(rows), f"Reading {row.case}")
-            cache.put(key, *reduced(load_scan(row.path), row.mm, resizing(volume_input)))
-            stored = cache.get(key)
-        cases.append(_case(row.case, *stored))
-    return cases
-
-
-def _case(name: str, arrays: Mapping, facts: Mapping) -> LevelCase:
-    return LevelCase(name, arrays["volume"], np.array(facts["levels"]), float(facts["mm_per_slice"]))
 
 
 def patch_start(levels: np.ndarray, height: int, depth: int, rng: np.random.Generator) -> int:
@@ -186,10 +134,9 @@ class LevelsRecipe:
         data, volume_input = self.config.data, self.config.input
         cache = ArrayCache(Path(data.cache) / "levels")
         if data.cohort:
-            rows = read_cohort(data.cohort, split_seed=self.seed)
-            by_split = {s: [r for r in rows if r.split == s] for s in ("train", "validation")}
-            self.cohort = scan_cases(cache, by_split["train"], volume_input, progress)
-            self.validation += scan_cases(cache, by_split["validation"], volume_input, progress)
+            rows = read_cohort(data.cohort, split_seed=self.seed, fold=data.fold)
+            self.cohort = scan_cases(cache, rows.of_split("train"), volume_input, progress)
+            self.validation += scan_cases(cache, rows.of_split("validation"), volume_input, progress)
         if data.phantoms:
             seeds = list(range(data.phantoms.seed, data.phantoms.seed + data.phantoms.train))
             first = data.phantoms.seed + VALIDATION_OFFSET

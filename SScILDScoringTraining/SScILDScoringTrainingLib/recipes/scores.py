@@ -17,9 +17,10 @@ from SScILDScoringLib.preprocessing import AIR_HU, SliceInput
 from SScILDScoringLib.progress import Progress
 
 from ..balance import balanced_probabilities
+from ..cache import ArrayCache
 from ..cohort import read_cohort
 from ..config import BundleConfig, LoopConfig, NetworkConfig, PhantomData, build, one_of, to_plain
-from ..datasets import ArrayCache, BatchStream, RecentlyMade, generator, loader
+from ..datasets import BatchStream, RecentlyMade, generator, loader
 from ..loop.recipe import regression_loss
 from ..loop.starting_weights import resolved, starting_network
 from ..phantoms import VALIDATION_OFFSET
@@ -28,6 +29,7 @@ from ..slice_data import (
     GROUND_GLASS,
     LUNG,
     RETICULATION,
+    Backgrounds,
     LabelledSlice,
     SliceSource,
     cohort_slices,
@@ -49,6 +51,8 @@ class ScoreData:
 
     Args:
         cohort: table with levels and scores (:mod:`..cohort`), or None.
+        fold: of the table: its cases validate, those of the other folds are trained on; None: as the table's column
+            ``split`` says.
         neighbours: slices above and below each scored one that are used with its score (1 as published).
         balanced: draw cohort slices with probability inversely proportional to the frequency of their TOT.
         healthy: healthy slices of scans for synthesis, beside the cohort's own slices of TOT 0.
@@ -62,6 +66,7 @@ class ScoreData:
     """
 
     cohort: str | None = None
+    fold: int | None = None
     neighbours: int = 1
     balanced: bool = True
     healthy: tuple[SliceSource, ...] = ()
@@ -132,7 +137,7 @@ class ScoresRecipe:
         self.config = config
         self.loop = config.training
         self.seed = config.seed
-        self.backgrounds: list[Background] = []
+        self.backgrounds: Sequence[Background] = ()
         self.labelled: dict[str, list[LabelledSlice]] = {"cohort": [], "phantom": []}
         self.checks: list[tuple[str, Truth]] = []
         self.settings = SynthesisSettings.from_config(
@@ -166,12 +171,10 @@ class ScoresRecipe:
         train = healthy_slices(cache, healthy["train"], progress)
         check = healthy_slices(cache, healthy["validation"], progress)
         if data.cohort:
-            rows = read_cohort(data.cohort, scores=True, split_seed=self.seed)
+            rows = read_cohort(data.cohort, scores=True, split_seed=self.seed, fold=data.fold, partial=True)
             lungs = data.mix.get("synthetic", 0) > 0
             parts = {
-                split: cohort_slices(
-                    cache, [r for r in rows if r.split == split], data.neighbours * (split == "train"), lungs, progress
-                )
+                split: cohort_slices(cache, rows.of_split(split), data.neighbours * (split == "train"), lungs, progress)
                 for split in ("train", "validation")
             }
             self.labelled["cohort"] = parts["train"]
@@ -188,10 +191,10 @@ class ScoresRecipe:
             healthy_phantoms = [s for s in self.labelled["phantom"] if s.healthy and s.mask(LUNG).any()]
         else:
             healthy_phantoms = []
-        self.backgrounds = [s.background() for s in [*train, *healthy_phantoms]]
+        self.backgrounds = Backgrounds([*train, *healthy_phantoms])
         self._background_probability = self._shared(len(train), len(healthy_phantoms))
         self._probabilities()
-        self._make_checks([s.background() for s in check])
+        self._make_checks(Backgrounds(check))
 
     def _probabilities(self) -> None:
         data = self.config.data
