@@ -1,0 +1,60 @@
+"""A study's answers as the tables that agreement compares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from SScILDScoringLib.observers.export import LEVELS, REPEATED, SCORES, Rows, StudyAnswers, network_rows, tables
+
+from ..agreement.tables import LevelTable, ScoreTable, Table
+
+
+class ReaderTables(NamedTuple):
+    """The tables of the readers.
+
+    Args:
+        sessions: one for each reader and session that has answers. repeats: of the cases shown twice within a session,
+            their second showing; the session's name ends in R.
+    """
+
+    sessions: tuple[Table, ...]
+    repeats: tuple[Table, ...]
+
+
+def score_tables(answers: StudyAnswers) -> ReaderTables:
+    """TOT, GG and RET of every reader and session, complete cases only."""
+    return _split(ScoreTable, tables(answers).get(SCORES, []))
+
+
+def level_tables(answers: StudyAnswers) -> ReaderTables:
+    """The levels that readers placed; none where levels were given."""
+    return _split(LevelTable, tables(answers).get(LEVELS, []))
+
+
+def network_table(answers: StudyAnswers) -> ScoreTable | None:
+    """The network's scores that the key has; None without any."""
+    rows = network_rows(answers)
+    return _table(ScoreTable, "network", "", rows) if rows else None
+
+
+def _split(kind: type[Table], rows: Rows) -> ReaderTables:
+    groups: dict[tuple[str, str], Rows] = {}
+    for row in rows:
+        groups.setdefault((row["reader"], row["session"]), []).append(row)
+    found = [_table(kind, reader, session, group) for (reader, session), group in groups.items()]
+    again = [table for table in found if table.session.endswith(REPEATED)]
+    return ReaderTables(tuple(t for t in found if t not in again), tuple(again))
+
+
+def _table(kind: type[Table], reader: str, session: str, rows: Sequence[dict]) -> Table:
+    return kind(
+        reader,
+        session,
+        np.array([row["case"] for row in rows]),
+        np.array([row["level"] for row in rows]),
+        np.array([[row[column] for column in kind.columns] for row in rows], dtype=float),
+        source="the study",
+    )
