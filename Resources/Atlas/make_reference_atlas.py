@@ -105,6 +105,7 @@ def atlas() -> tuple[np.ndarray, dict]:
         "window": list(LUNG_WINDOW),
         "pixel_mm": PIXEL_MM,
         "columns": len(PERCENT),
+        "first_pixel": [box[0].start, box[1].start],
         "tiles": entries,
     }
     return np.concatenate(tiles, axis=0), facts

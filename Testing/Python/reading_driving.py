@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+
 from panel_driving import PanelDriver
 
 SECRET = "Mueller Anna 1951-03-07"
