@@ -12,7 +12,7 @@ from SScILDScoringLib.cli import app, run
 from SScILDScoringLib.commands.terminal import STAGES, say, shown_progress
 from SScILDScoringLib.errors import SettingsError
 
-from . import cli_agreement, cli_cohort, cli_evaluate, cli_study
+from . import cli_agreement, cli_cohort, cli_crossvalidate, cli_evaluate, cli_study
 
 STAGES.update(
     {
@@ -128,6 +128,7 @@ def pack(
 app.add_typer(train, name="train")
 app.add_typer(cli_evaluate.app, name="evaluate")
 app.add_typer(cli_cohort.app, name="cohort")
+app.add_typer(cli_crossvalidate.app, name="crossvalidate")
 cli_agreement.add_to(app)
 cli_study.add_analyse()
 
