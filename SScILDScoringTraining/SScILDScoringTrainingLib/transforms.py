@@ -1,4 +1,4 @@
-"""Augmentation of slices and volumes: geometry first, then intensity. All randomness comes from the given generator."""
+"""Augmentation of slices: geometry first, then intensity. All randomness comes from the given generator."""
 
 from __future__ import annotations
 
@@ -34,38 +34,6 @@ class SliceAugmentation:
     blur_pixels: tuple[float, float] = (0.3, 1.0)
     sharpen_share: float = 0.0
     offset_hu: float = 0.0
-
-
-@dataclass(frozen=True)
-class VolumeAugmentation:
-    """Augmentation of L-Net's volumes.
-
-    Args:
-        rotation_degrees: about the z axis, uniform within plus or minus this.
-        tilt_degrees: about the x axis.
-        scale: in-plane size factor. shift: in-plane, as a share of the image's side, within plus or minus this.
-        cut: largest share of the volume's height cut off at each end before it is stretched to full height again;
-            a level is never cut off. Simulates other coverage.
-        pad: largest share of height added at each end, filled with copies of the end slice (scans that reach
-            further than the training scans do).
-        noise_hu: standard deviation range of Gaussian noise. offset_hu: shift within plus or minus this.
-        contrast: factor range on HU above -200 (bone, contrast agent). gamma: range of an exponent on scaled HU.
-        blur_share: how often a 3x3x3 blur is applied.
-        clear_outside_share: how often everything outside a random ellipse around the body is set to air (tables, arms).
-    """
-
-    rotation_degrees: float = 0.0
-    tilt_degrees: float = 0.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    shift: float = 0.0
-    cut: float = 0.0
-    pad: float = 0.0
-    noise_hu: tuple[float, float] = (0.0, 30.0)
-    offset_hu: float = 0.0
-    contrast: tuple[float, float] = (1.0, 1.0)
-    gamma: tuple[float, float] = (1.0, 1.0)
-    blur_share: float = 0.0
-    clear_outside_share: float = 0.0
 
 
 def slice_matrix(augmentation: SliceAugmentation, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -135,77 +103,3 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     )
     padded = functional.conv2d(padded, kernel[None, None, :, None])
     return functional.conv2d(padded, kernel[None, None, None, :])[0, 0].numpy()
-
-
-def volume_view(
-    levels: np.ndarray, height: int, augmentation: VolumeAugmentation, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Which part ``(low, high)`` of a volume (in slice edges, 0..height) is stretched to the full height.
-
-    May reach outside (padding), and always keeps all five ``levels`` (slice numbers) with a margin of 2 % of height.
-    """
-    margin = 0.02 * height
-    low = rng.uniform(-augmentation.pad, augmentation.cut) * height
-    high = height - rng.uniform(-augmentation.pad, augmentation.cut) * height
-    return min(low, levels.min() - margin), max(high, levels.max() + 1 + margin)
-
-
-def augmented_volume(
-    volume: np.ndarray, levels: np.ndarray, augmentation: VolumeAugmentation, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """A resized CT, moved and stretched at random: float32 HU of the same shape, and its five new slice numbers.
-
-    Args:
-        volume: HU ``(z, y, x)``.
-        levels: slice numbers (with fraction) of L1..L5.
-
-    A tilt moves each level along the line through the image's centre, where it stays.
-    """
-    depth, height, width = volume.shape
-    low, high = volume_view(levels, depth, augmentation, rng)
-    angle = np.radians(rng.uniform(-1, 1) * augmentation.rotation_degrees)
-    tilt = np.tan(np.radians(rng.uniform(-1, 1) * augmentation.tilt_degrees))
-    scale = rng.uniform(*augmentation.scale)
-    shift = rng.uniform(-2, 2, 2) * augmentation.shift
-    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
-    plane = np.array([[cos, sin], [-sin, cos]])
-    theta = np.zeros((3, 4), np.float32)  # rows x, y, z; columns x, y, z, 1; normalised coordinates
-    theta[:2, :2] = plane
-    theta[:2, 3] = -plane @ shift
-    theta[2, 2] = (high - low) / depth
-    theta[2, 1] = tilt * height / depth
-    theta[2, 3] = (high + low) / depth - 1
-    grid = functional.affine_grid(torch.from_numpy(theta)[None], (1, 1, depth, height, width), align_corners=False)
-    z = grid[..., 2]
-    grid[..., 2] = z.clamp(-1 + 1 / depth, 1 - 1 / depth)  # beyond the ends the last slice repeats
-    source = torch.from_numpy(np.asarray(volume, np.float32))[None, None] + 1024
-    result = functional.grid_sample(source, grid, align_corners=False)[0, 0] - 1024
-    new_levels = (levels + 0.5 - low) * depth / (high - low) - 0.5
-    return _volume_intensity(result, augmentation, rng).numpy(), new_levels
-
-
-def _volume_intensity(volume: torch.Tensor, augmentation: VolumeAugmentation, rng: np.random.Generator):
-    if rng.random() < augmentation.blur_share:
-        volume = functional.avg_pool3d(
-            functional.pad(volume[None, None], (1, 1, 1, 1, 1, 1), "replicate"), 3, stride=1
-        )[0, 0]
-    factor = rng.uniform(*augmentation.contrast)
-    if factor != 1.0:
-        volume = torch.where(volume > -200, (volume + 200) * factor - 200, volume)
-    gamma = rng.uniform(*augmentation.gamma)
-    if gamma != 1.0:
-        volume = ((volume + 1024) / 2048).clamp(0, 1) ** gamma * 2048 - 1024
-    if rng.random() < augmentation.clear_outside_share:
-        volume = _outside_cleared(volume, rng)
-    sigma = rng.uniform(*augmentation.noise_hu)
-    noise = torch.from_numpy(rng.standard_normal(volume.shape, dtype=np.float32))
-    return volume + noise * sigma + float(rng.uniform(-1, 1) * augmentation.offset_hu)
-
-
-def _outside_cleared(volume: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    _, height, width = volume.shape
-    y = (torch.arange(height) + 0.5) / height * 2 - 1
-    x = (torch.arange(width) + 0.5) / width * 2 - 1
-    axes = rng.uniform(0.8, 1.2, 2)
-    outside = (y[:, None] / axes[0]) ** 2 + (x[None, :] / axes[1]) ** 2 > 1
-    return volume.masked_fill(outside, -1024.0)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from SScILDScoringLib.preprocessing import resize_slice
 from SScILDScoringTrainingLib.transforms import (
     SliceAugmentation,
-    VolumeAugmentation,
-    augmented_volume,
     gaussian_blur,
     intensity_augmented,
     slice_matrix,
     warp_slice,
 )
+from SScILDScoringTrainingLib.volume_transforms import VolumeAugmentation, VolumeView, augmented_volume
 
 IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
 
@@ -109,3 +109,33 @@ def test_the_same_generator_gives_the_same_sample(bright_levels):
     first, second = (augmented_volume(volume, levels, settings, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(first[0], second[0])
     assert np.array_equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("changes", [{}, {"tilt_degrees": 6}, {"cut": 0.3, "pad": 0.2, "rotation_degrees": 15}])
+def test_slices_then_height_is_the_same_as_one_grid_in_three_dimensions(bright_levels, changes):
+    """Interpolating slice by slice and then along z gives what a general trilinear grid gives."""
+    rng = np.random.default_rng(2)
+    volume = rng.integers(-1024, 1500, (24, 20, 20)).astype(np.int16)
+    levels = np.array([20.0, 16, 12, 9, 5])
+    settings = VolumeAugmentation(scale=(0.9, 1.1), shift=0.05, **changes)
+    view = VolumeView.drawn(volume.shape, levels, settings, rng)
+    depth, height, width = volume.shape
+    z = view.low + (torch.arange(depth) + 0.5) * (view.high - view.low) / depth - 0.5
+    y, x = ((torch.arange(n) + 0.5) / n * 2 - 1 for n in (height, width))
+    z, y, x = torch.meshgrid(z, y, x, indexing="ij")
+    z = (z + view.tilt * y * height / 2).clamp(0, depth - 1)
+    plane = view.plane
+    columns = (plane[0, 0] * x + plane[0, 1] * y + plane[0, 2], plane[1, 0] * x + plane[1, 1] * y + plane[1, 2])
+    grid = torch.stack([*columns, (2 * z + 1) / depth - 1], dim=-1).float()
+    source = torch.from_numpy(volume.astype(np.float32))[None, None] + 1024
+    wanted = torch.nn.functional.grid_sample(source, grid[None], align_corners=False)[0, 0] - 1024
+    assert torch.allclose(view.of(volume), wanted, atol=0.05)
+    assert torch.equal(view.of(volume, 5, 9), view.of(volume)[5:14]), "a patch is cut out, not made differently"
+
+
+def test_a_volume_that_nothing_moves_is_not_interpolated(bright_levels):
+    volume, levels = bright_levels
+    still = VolumeAugmentation(noise_hu=(0, 0))
+    patch, new = augmented_volume(volume, levels, still, np.random.default_rng(0), 40, lambda levels: 15)
+    assert np.array_equal(patch, volume[15:55])
+    assert np.array_equal(new, levels - 15)

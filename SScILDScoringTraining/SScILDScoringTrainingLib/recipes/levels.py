@@ -157,12 +157,18 @@ class LevelsRecipe:
         from_cohort = bool(self.cohort) and (not self.phantoms or rng.random() < self.config.data.cohort_share)
         cases = self.cohort if from_cohort else self.phantoms
         case = cases[int(rng.integers(len(cases)))]
-        volume, levels = augmented_volume(case.volume, case.levels, self.config.augmentation, rng)
         volume_input = self.config.input
-        volume = np.clip(volume, *volume_input.hu_window)
-        start = patch_start(levels, len(volume), volume_input.depth, rng)
-        patch = normalized_patch(volume[start : start + volume_input.depth])
-        return {"image": patch[None], "target": (levels - start).astype(np.float32)}
+        depth, height = volume_input.depth, len(case.volume)
+        patch, levels = augmented_volume(
+            case.volume,
+            case.levels,
+            self.config.augmentation,
+            rng,
+            depth,
+            lambda levels: patch_start(levels, height, depth, rng),
+        )
+        np.clip(patch, *volume_input.hu_window, out=patch)
+        return {"image": normalized_patch(patch)[None], "target": levels.astype(np.float32)}
 
     def example(self, count: int) -> dict[str, torch.Tensor]:
         """``count`` samples of noise in the shapes of real ones; see :class:`..training.Recipe`."""
