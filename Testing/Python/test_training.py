@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
+from small_training import LOOP, MeanOfImage, curve
 from SScILDScoringLib.errors import Cancelled, SettingsError
 from SScILDScoringTrainingLib.checkpoints import load_checkpoint
 from SScILDScoringTrainingLib.config import PRESETS, LoopConfig, build, read_yaml
-from SScILDScoringTrainingLib.datasets import BatchStream, RecentlyMade, generator, loader
+from SScILDScoringTrainingLib.datasets import BatchStream, RecentlyMade, loader
 from SScILDScoringTrainingLib.training import Trainer, learning_rate_factor, trained_network
-
-LOOP = LoopConfig(
-    batch_size=8, steps=30, learning_rate=3e-3, optimizer="adamw", schedule="cosine", ema=0.9, validate_every=10,
-    clip_norm=1.0, precision="fp32", device="cpu",
-)  # fmt: skip
-
-
-class MeanOfImage:
-    """A small but real recipe: a network learns three sums over a noisy picture."""
-
-    def __init__(self, loop: LoopConfig = LOOP) -> None:
-        self.loop, self.seed, self.samples_per_epoch = loop, 3, 80
-
-    def plain_config(self) -> dict:
-        return {"recipe": "mean", "seed": self.seed}
-
-    def prepare(self, progress) -> None:
-        self.checks = [self.sample(10_000 + n) for n in range(16)]
-
-    def network(self, start: bool = True) -> nn.Module:
-        return nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3)
-        )
-
-    def sample(self, number: int) -> dict[str, np.ndarray]:
-        rng = generator(self.seed, number)
-        target = rng.uniform(0, 1, 3).astype(np.float32)
-        image = np.repeat(target, 22)[:64].reshape(1, 8, 8) + rng.normal(0, 0.1, (1, 8, 8))
-        return {"image": image.astype(np.float32), "target": target}
-
-    def batches(self, first: int, count: int, share=(0, 1)):
-        return loader(BatchStream(self.sample, self.loop.batch_size, first, count, share), self.loop.workers)
-
-    def loss(self, network, batch):
-        loss = nn.functional.mse_loss(network(batch["image"]), batch["target"])
-        return loss, {"mse": float(loss.detach())}
-
-    def validate(self, network, device):
-        images = torch.from_numpy(np.stack([c["image"] for c in self.checks])).to(device)
-        errors = np.abs(network(images).float().cpu().numpy() - np.stack([c["target"] for c in self.checks]))
-        return {"mae": float(errors.mean())}, [{"case": n, "error": float(e)} for n, e in enumerate(errors.mean(1))]
-
-    def picture(self, batch):
-        return (np.clip(batch["image"][0, 0].numpy(), 0, 1) * 255).astype(np.uint8)
-
-
-def curve(run) -> list[dict]:
-    with (run / "curves.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def test_a_run_learns_and_leaves_everything_needed_to_judge_and_repeat_it(tmp_path):
-    result = Trainer(MeanOfImage(replace(LOOP, steps=60)), tmp_path / "run").run()
+    result = Trainer(MeanOfImage(replace(LOOP, steps=60, tensorboard=True)), tmp_path / "run").run()
     assert result.reason == "finished"
     assert result.last_step == 60
     rows = curve(tmp_path / "run")
@@ -76,7 +26,8 @@ def test_a_run_learns_and_leaves_everything_needed_to_judge_and_repeat_it(tmp_pa
     assert result.best_mae == pytest.approx(min(errors), rel=1e-4)
     assert result.best_mae < 0.7 * errors[0]
     names = {p.name for p in (tmp_path / "run").iterdir()}
-    assert {"config.yaml", "environment.json", "curves.csv", "tensorboard", "validation.csv", "inputs.png"} <= names
+    assert {"config.yaml", "environment.json", "curves.csv", "tensorboard", "validation.csv", "inputs.png",
+            "status.json", "log.txt"} <= names  # fmt: skip
     environment = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert environment["versions"]["torch"] == torch.__version__
     assert not list((tmp_path / "run").rglob("*.part"))
@@ -191,6 +142,10 @@ def test_schedules_start_and_end_as_they_are_called(schedule):
         ({"epochs": 3}, "not both"),
         ({"learning_rate": 0}, "greater than zero"),
         ({"speed": 3}, "Unknown key training.speed"),
+        ({"accumulate": 3}, "multiple of training.accumulate"),
+        ({"patience": 0}, "training.patience must be greater than zero"),
+        ({"thaw_at": 5}, "needs training.freeze"),
+        ({"precision": "fp8"}, "bf16, fp16"),
         ({"steps": "many"}, "training.steps must be of type int"),
     ],
 )

@@ -8,6 +8,7 @@ gradients' on the devices, a small one for decisions on the CPU) and ignite's wr
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -118,4 +119,7 @@ class Team:
         if self.size == 1:
             return module
         devices = [device] if device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(module, devices, broadcast_buffers=False)
+        # Statistics are common ones (batch_norm.py), so buffers need not be sent; torch renames that setting.
+        known = inspect.signature(nn.parallel.DistributedDataParallel.__init__).parameters
+        setting = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        return nn.parallel.DistributedDataParallel(module, devices, **{setting: False})
