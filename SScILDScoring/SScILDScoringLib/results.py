@@ -29,8 +29,9 @@ FORMAT = 1
 NOTICE = "For research use only. Not a medical device."
 CSV_COLUMNS = (
     *("case", "level", "tot", "gg", "ret"),
-    *("name", "position_mm", "slice_index", "source", "spread_mm", "tot_raw", "gg_raw", "ret_raw"),
+    *("name", "position_mm", "bottom_mm", "slice_index", "source", "spread_mm", "tot_raw", "gg_raw", "ret_raw"),
 )
+"""``bottom_mm``: RAS S of the scan's lowest slice, from which published level positions are counted."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ def write_csv(result: ScanResult | Sequence[ScanResult], path: str | Path) -> Pa
     writer.writeheader()
     for one in results:
         for row in one.to_dict()["levels"]:
-            writer.writerow({"case": one.case, **row})
+            writer.writerow({"case": one.case, "bottom_mm": round(one.facts.bottom_mm, 3), **row})
     return write_text(path, text.getvalue())
 
 

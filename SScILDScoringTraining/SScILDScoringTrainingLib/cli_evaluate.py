@@ -245,7 +245,7 @@ def heatmaps(
         check_target(network, write_to)
     with shown_progress(quiet) as progress:
         if phantoms:
-            cases = phantom_cases(phantoms, seed, cache / f"phantoms-{seed}", true_lungs=True, progress=progress)
+            cases = phantom_cases(phantoms, seed, cache / f"phantoms-{seed}", progress=progress)
         else:
             cases = cases_of_table(cohort, split)
         result = evaluate_heat_maps(

@@ -82,28 +82,28 @@ def pack_run(
 
 
 def heat_map_settings(recipe: ScoresRecipe, bundle: ModelBundle, slices: int, progress: Progress) -> dict[str, Any]:
-    """Heat-map thresholds chosen on ``slices`` validation slices of the run (method.md section 5)."""
-    from SScILDScoringLib.heatmaps import render_heat_maps
-    from SScILDScoringLib.heatmaps.thresholds import choose_threshold
-    from SScILDScoringLib.scores import PATTERNS
+    """Heat-map thresholds chosen on ``slices`` validation slices of the run (method.md section 5).
+
+    Raises:
+        SettingsError: the run's validation slices have no lung masks.
+    """
+    from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
+    from SScILDScoringLib.slice_network import SliceNetwork
+
+    from .heat_map_evaluation.bundle_thresholds import metadata_of
+    from .heat_map_evaluation.map_cache import HeatMapCache
+    from .heat_map_evaluation.run import records_of
+    from .heat_map_evaluation.slices import MapSlice
+    from .heat_map_evaluation.thresholds import evaluate_thresholds
 
     recipe.prepare(progress)
     usable = [truth for _, truth in recipe.checks if (truth.flags & LUNG).any()]
     if not usable:
         raise SettingsError("Thresholds need validation slices with lung masks, and this run has none.")
     chosen = [usable[int(i)] for i in np.linspace(0, len(usable) - 1, min(slices, len(usable)))]
-    maps = []
-    for n, truth in enumerate(chosen):
-        progress("heat_maps", n / len(chosen), f"Heat maps for the thresholds, slice {n + 1} of {len(chosen)}")
-        maps.append(render_heat_maps(truth.hu, (truth.flags & LUNG) > 0, bundle))
-    best = {pattern.value: choose_threshold(maps, pattern=pattern) for pattern in PATTERNS}
-    return {
-        "patch_size": 64,
-        "step": 16,
-        "thresholds": {name: threshold.value for name, threshold in best.items()},
-        "threshold_slices": len(chosen),
-        "threshold_error": {name: round(threshold.error, 2) for name, threshold in best.items()},
-    }
+    given = (MapSlice(str(n), "", None, truth.hu, (truth.flags & LUNG) > 0) for n, truth in enumerate(chosen))
+    records = records_of(given, SliceNetwork(bundle), HeatMapCache(None), progress, expected=len(chosen))
+    return metadata_of(evaluate_thresholds(records, samples=0), HeatMapSettings.of_bundle(bundle))
 
 
 def phantom_patch() -> np.ndarray:

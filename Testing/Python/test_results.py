@@ -266,3 +266,12 @@ def test_fifteen_heat_map_files_are_written_with_their_values(result, tmp_path):
 def test_a_map_of_another_size_is_refused(result):
     with pytest.raises(ValueError, match="shape"):
         slice_image(np.zeros((4, 4), np.float32), result.scan, 0)
+
+
+def test_scores_csv_tells_level_agreement_where_the_scan_begins(result, tmp_path):
+    """``sscild agreement --levels`` counts positions from the scan's lowest slice, as published, where it is told."""
+    from SScILDScoringTrainingLib.agreement.reading import read_level_tables
+
+    (table,) = read_level_tables(write_csv(result, tmp_path / "scores.csv"))
+    assert table.bottoms == {result.case: pytest.approx(result.facts.bottom_mm, abs=1e-3)}
+    assert table.values[:, 0].tolist() == pytest.approx([p.mm for p in result.levels], abs=1e-3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from ..evaluation.cases import Cases
 from ..heat_map_evaluation.report import HeatMapEvaluation
 from ..heat_map_evaluation.run import Settings as HeatMapEvaluationSettings
 from ..heat_map_evaluation.run import evaluation_of
-from . import tables
+from . import figures, tables
 from .running import CohortRun, run_cohort
 
 if TYPE_CHECKING:
@@ -72,8 +72,13 @@ class CohortEvaluation:
             )
         return found
 
-    def write(self, out: str | Path, progress: Progress = silent) -> list[Path]:
+    def write(
+        self, out: str | Path, progress: Progress = silent, formats: Sequence[str] = figures.FORMATS
+    ) -> list[Path]:
         """Writes ``report.html``, ``evaluation.json`` and the folders ``scores``, ``levels`` and ``heat_maps``.
+
+        Args:
+            formats: endings of the figures' files, ``png`` first: the report shows that one.
 
         Returns:
             The files, the report first.
@@ -81,7 +86,7 @@ class CohortEvaluation:
         Raises:
             SettingsError: a file cannot be written. Cancelled: by ``progress`` (stage ``figures``).
         """
-        from . import figures, page
+        from . import page
         from .methods import methods_text
 
         out = Path(out)
@@ -91,7 +96,7 @@ class CohortEvaluation:
                 written += agreement.write(out / name)
         if self.heat_maps is not None:
             written += self.heat_maps.write(out / "heat_maps")
-        pictures = figures.draw(self, out, progress)
+        pictures = figures.draw(self, out, progress, formats)
         written += [path for picture in pictures for path in picture.files]
         written.append(write_text(out / "methods.txt", methods_text(self) + "\n"))
         values = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from SScILDScoringLib.progress import Progress, part_of, silent
 
 from ..agreement.figures import draw_all
-from ..agreement.tables import align
+from ..agreement.figures.sets import file_names
+from ..agreement.figures.style import DPI
+from ..agreement.tables import Aligned, align
 
 if TYPE_CHECKING:
+    from ..agreement.goh import StageAgreement
     from .evaluation import CohortEvaluation
 
 FORMATS = ("png", "pdf")
@@ -36,8 +39,8 @@ _CAPTIONS = (
     ("derived_scores", "Derived scores at the chosen thresholds over the network's clipped output."),
     ("localisation", "How well maps show where the disease is; bars: what chance would reach."),
 )
-_WIDE = ("correlation_levels", "bland_altman_levels", "confusion_tot", "threshold_curve", "goh_stage")
-"""Figures of one column: they stand side by side in the report; all others take its whole width."""
+_NARROW_INCHES = 4.0
+"""Figures that are less wide stand side by side in the report; all others take its whole width."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,13 @@ class Picture:
         return f"data:image/png;base64,{base64.b64encode(self.files[0].read_bytes()).decode()}"
 
 
-def draw(evaluation: CohortEvaluation, out: Path, progress: Progress = silent) -> list[Picture]:
+def draw(
+    evaluation: CohortEvaluation, out: Path, progress: Progress = silent, formats: Sequence[str] = FORMATS
+) -> list[Picture]:
     """Draws all figures into ``scores/figures``, ``levels/figures`` and ``heat_maps/figures``.
+
+    Args:
+        formats: endings of the files, ``png`` first.
 
     Raises:
         SettingsError: a file cannot be written. Cancelled: by ``progress`` (stage ``figures``).
@@ -76,19 +84,35 @@ def draw(evaluation: CohortEvaluation, out: Path, progress: Progress = silent) -
         reference, *raters = evaluation.compared[name]
         part = part_of(progress, 0.1 + 0.4 * n, 0.5 + 0.4 * n)
         comparisons = [align(reference, rater) for rater in raters]
-        options = {"rows": agreement.rows, "stages": agreement.stages, "formats": FORMATS}
+        options = {"rows": agreement.rows, "stages": agreement.stages, "formats": formats}
         files = draw_all(comparisons, out / name / "figures", progress=part, **options)
-        pictures += _pictures(name, files)
+        pictures += _pictures(name, files, _pairs(comparisons, agreement.stages))
     if evaluation.heat_maps is not None:
         progress("figures", 0.9, "heat maps")
-        pictures += _pictures("heat_maps", evaluation.heat_maps.draw(out / "heat_maps" / "figures", FORMATS))
+        pictures += _pictures("heat_maps", evaluation.heat_maps.draw(out / "heat_maps" / "figures", formats))
     progress("figures", 1.0, f"{len(pictures)} figures")
     return pictures
 
 
-def _pictures(section: str, files: list[Path]) -> Iterator[Picture]:
+def _pictures(section: str, files: list[Path], pairs: Mapping[str, str] | None = None) -> Iterator[Picture]:
+    """The figures of a section. ``pairs``: ends of file names, and the raters they stand for."""
     names = dict.fromkeys(path.with_suffix("") for path in files)
     for name in names:
-        start, caption = next(((s, c) for s, c in _CAPTIONS if name.name.startswith(s)), (name.name, ""))
+        caption = next((caption for start, caption in _CAPTIONS if name.name.startswith(start)), "")
+        raters = next((text for end, text in (pairs or {}).items() if name.name.endswith(f"_{end}")), "")
         own = tuple(path for path in files if path.with_suffix("") == name)
-        yield Picture(section, name.name, caption, start in _WIDE, own)
+        yield Picture(section, name.name, f"{raters}. {caption}" if raters else caption, _is_narrow(own[0]), own)
+
+
+def _pairs(comparisons: Sequence[Aligned], stages: Sequence[StageAgreement]) -> dict[str, str]:
+    """End of a figure's file name -> the two raters it shows."""
+    both = [*comparisons, *stages]
+    names = file_names(title for one in both for title in (one.first, one.second))
+    return {f"{names[one.second]}_{names[one.first]}": f"{one.second} against {one.first}" for one in both}
+
+
+def _is_narrow(png: Path) -> bool:
+    """By the width that stands in the header of a PNG file."""
+    with png.open("rb") as file:
+        width = int.from_bytes(file.read(20)[16:], "big")
+    return width < _NARROW_INCHES * DPI

@@ -80,14 +80,16 @@ def _comparison(evaluation: CohortEvaluation) -> str:
     found = "L-Net" if evaluation.l_net is not None else "the anatomy"
     return (
         "S-Net was run on the reference's levels; L&S-Net is the cascade, S-Net on the levels found by "
-        f"{found}, compared with the reference's score of the same level."
+        f"{found}, compared with the reference's score of the same level. Rows called inter-observer compare the two."
     )
 
 
 def _maps(evaluation: CohortEvaluation) -> str:
     settings = evaluation.s_net.heat_maps
+    given = any(row.lung_path for row in evaluation.run.rows)
+    lungs = "lung masks of the reference" if given else "lungs as the software finds them"
     patch, step = settings.get("patch_size", 64), settings.get("step", 16)
     return (
         f"Replacement-based heat maps of the slices at the reference's levels (healthy patch of {patch} x {patch} "
-        f"pixels, step {step})."
+        f"pixels, step {step}; {lungs})."
     )

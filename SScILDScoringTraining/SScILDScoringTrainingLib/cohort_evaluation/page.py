@@ -83,8 +83,8 @@ def _cards(evaluation: CohortEvaluation) -> list[dict]:
                     f"ICC {with_interval(values['icc'], intervals['icc'])}",
                     f"{row.n} slices of {row.cases} scans",
                 ]
-                name = f"TOT of {title}: mean absolute error"
-                cards.append({"name": name, "big": f"{number(values['mae'], 1)} points", "lines": lines})
+                name = f"TOT of {title}: mean absolute error, percentage points"
+                cards.append({"name": name, "big": number(values["mae"], 1), "lines": lines})
     if evaluation.levels:
         row = evaluation.levels.find("position_mm")[0]
         slices = row.values["mae"] / SLICE_MM

@@ -58,15 +58,21 @@ def compute(
 ) -> ReferenceCase:
     """Scores and, with ``maps``, heat-map records of the case's slices at the levels of its row.
 
+    Args:
+        lungs: as found; heat maps use the lung mask of the row where it names one.
+
     Raises:
-        ScanError: a level outside of the scan, or an unusable mask of the disease.
+        ScanError: a level outside of the scan, or an unusable mask of lungs or disease.
     """
+    from SScILDScoringLib.pipeline import find_lungs
     from SScILDScoringLib.slice_scoring import score_slices
 
     from ..heat_map_evaluation.run import records_of
 
     indices = [scan.slice_at(mm) for mm in row.mm]
     scores = tuple(score_slices(scan, indices, network))
+    if maps and row.lung_path is not None:
+        lungs = find_lungs(scan, row.lung_path)
     records = records_of(map_slices(row, scan, lungs, network), network, maps, progress) if maps else []
     return ReferenceCase(scores, tuple(records))
 
@@ -99,7 +105,8 @@ def read(row: CohortRow, network: SliceNetwork, folder: Path, heat_maps: bool) -
 
 
 def _made_from(row: CohortRow, network: SliceNetwork, heat_maps: bool) -> dict[str, Any]:
-    masks = [[p.stat().st_size, p.stat().st_mtime_ns] for p in lesion_paths(row.path) or ()]
+    files = [*(lesion_paths(row.path) or ()), *([row.lung_path] if row.lung_path else [])]
+    masks = [[path.stat().st_size, path.stat().st_mtime_ns] for path in files]
     return {
         "format": _FORMAT,
         "software": __version__,

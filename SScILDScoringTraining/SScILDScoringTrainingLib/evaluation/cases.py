@@ -75,15 +75,16 @@ def phantom_cases(
     count: int,
     seed: int,
     folder: str | Path,
-    true_lungs: bool = False,
     fixed: Mapping[str, object] = PHANTOM_FIXED,
     progress: Progress = silent,
 ) -> Cases:
-    """Phantoms with masks of their disease, written to ``folder``; those that are there already stay.
+    """Phantoms with masks of their lungs and disease, written to ``folder``; those that are there already stay.
+
+    Heat maps use the phantoms' own lung masks, so that an error in finding the lungs is none of what they are measured
+    by; levels and scores are found as in any scan.
 
     Args:
         count: how many. seed: other seeds give other phantoms; no training uses any of them.
-        true_lungs: the phantoms' own lung masks are used, so that an error of the lungs is none of what is measured.
         fixed: fields of :class:`~SScILDScoringLib.phantom.PhantomSpec` that are not left to chance.
         progress: stage ``phantom``.
 
@@ -96,10 +97,9 @@ def phantom_cases(
         raise SettingsError("At least one phantom is needed: --phantoms 6.")
     table = write_cohort(folder, count, PHANTOM_SEED + seed, progress=progress, **fixed)
     found = cases_of_table(table)
-    rows = sorted(found.rows, key=lambda row: row.case)[:count]
-    if true_lungs:
-        rows = [replace(row, lung_path=row.path.with_name(f"{row.case}_lungs.nii.gz")) for row in rows]
-    what = f"Phantoms: synthetic chest CTs with drawn disease, seed {seed}. They say nothing about patients." + (
-        " Lung masks are the phantoms' own." if true_lungs else ""
-    )
+    rows = [
+        replace(row, lung_path=row.path.with_name(f"{row.case}_lungs.nii.gz"))
+        for row in sorted(found.rows, key=lambda row: row.case)[:count]
+    ]
+    what = f"{count} phantoms: synthetic chest CTs with drawn disease, seed {seed}. They say nothing about patients."
     return replace(found, rows=tuple(rows), what=what, phantoms=True)

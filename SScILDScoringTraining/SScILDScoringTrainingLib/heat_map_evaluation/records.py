@@ -42,7 +42,7 @@ class SliceRecord:
     """One slice.
 
     Args:
-        case, patient, level: whose.
+        case, patient, level: whose; level 0 for a slice that is none of the five.
         lung: pixels of the lung mask.
         network: S-Net's clipped scores, percent ``(3,)``.
         derived: ``(3, t)`` percent: the derived score at each threshold (heatmaps.thresholds.candidates).
@@ -64,7 +64,7 @@ def record_of(one: MapSlice, maps: HeatMaps) -> SliceRecord:
     return SliceRecord(
         one.case,
         one.patient,
-        int(one.level),
+        int(one.level or 0),
         int(one.lung.sum()),
         np.array(maps.baseline.clipped),
         np.stack([derived_scores(maps, pattern, tried) for pattern in PATTERNS]),

@@ -222,7 +222,7 @@ class HeatMapEvaluation:
         return [path for name, draw in self.drawings().items() for path in save(draw(), Path(folder) / name, formats)]
 
     def _slice_row(self, record: SliceRecord) -> dict:
-        row = {"case": record.case, "level": Level(record.level).name}
+        row = {"case": record.case, "level": Level(record.level).name if record.level else ""}
         row["lung_pixels"] = record.lung
         for i, pattern in enumerate(PATTERNS):
             value = self.thresholds.chosen[pattern].value

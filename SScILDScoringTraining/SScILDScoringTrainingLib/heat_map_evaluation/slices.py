@@ -29,7 +29,7 @@ class MapSlice:
     """One slice.
 
     Args:
-        case, patient: whose it is. level: which of the five.
+        case, patient: whose it is. level: which of the five; None for a slice that is none of them.
         hu: int16 ``(y, x)``. lung: bool ``(y, x)``.
         lesions: bool ``(3, y, x)``: where TOT, GG and RET truly are; None where nobody knows.
         own: float32 ``(3, y, x)``, 0..1: the maps of a ratio head (share of diseased lung), or None.
@@ -37,7 +37,7 @@ class MapSlice:
 
     case: str
     patient: str
-    level: Level
+    level: Level | None
     hu: np.ndarray
     lung: np.ndarray
     lesions: np.ndarray | None = None
