@@ -60,7 +60,7 @@ def analyse(
     net = only_table(read_score_tables(network), network.name) if network is not None else None
     with shown_progress(quiet) as progress:
         result = analysed(answers, truth, net, Settings(bootstrap, seed), level_reference=levels, progress=progress)
-        written = result.write(output, figures=figures, progress=progress)
+        written = result.write(output, formats=("png", "pdf") if figures else (), progress=progress)
     if not quiet:
         typer.echo(result.markdown(), nl=False)
     say(f"\n{len(written)} files written to {output}; begin with {output / 'study.html'}.")

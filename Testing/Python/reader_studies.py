@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 
@@ -71,9 +72,16 @@ def noisy_scores(item_id: str, truth, rng: np.random.Generator, sd: float, bias:
 
 
 def noisy_ratings(item_id: str, rng: np.random.Generator, shares) -> list[LikertAnswer]:
-    """A reader's ratings of an item's fifteen maps; ``shares`` are the chances of 1 to 5."""
+    """A reader's ratings of an item's fifteen maps: how good a map is, all readers see, each with noise of their own.
+
+    ``shares`` are the reader's chances of the ratings 1 to 5.
+    """
+    quality = np.random.default_rng(list(item_id.encode())).normal(size=(len(Level), len(PATTERNS)))
+    seen = 0.8 * quality + 0.6 * rng.normal(size=quality.shape)
+    limits = [NormalDist().inv_cdf(share) for share in np.clip(np.cumsum(shares)[:-1], 1e-9, 1 - 1e-9)]
+    ratings = 1 + np.searchsorted(limits, seen)
     return [
-        LikertAnswer(item_id, level, pattern, int(rng.choice(5, p=shares)) + 1)
+        LikertAnswer(item_id, level, pattern, int(ratings[level - 1, n]))
         for level in Level
-        for pattern in PATTERNS
+        for n, pattern in enumerate(PATTERNS)
     ]

@@ -21,7 +21,7 @@ from ..agreement.report import Agreement
 from ..agreement.rows import KINDS, Settings
 from ..agreement.tables import ScoreTable, Table, align
 from ..runfolder import csv_text
-from .answer_tables import level_tables, network_table, score_tables
+from .answer_tables import level_tables, network_table, score_tables, session_title
 from .comparing import compare_readers
 from .figures import reading_time_figure
 from .markdown import agreement_section, rating_agreement_table, shares_table, times_table
@@ -82,10 +82,16 @@ class StudyAnalysis:
             parts += ["## Remarks", "\n".join(f"- {remark}" for remark in self.remarks)]
         return "\n\n".join([*parts, f"SScILDScoring {__version__}. {NOTICE}"]) + "\n"
 
-    def write(self, folder: str | Path, *, figures: bool = True, progress: Progress = silent) -> list[Path]:
+    def write(
+        self, folder: str | Path, *, formats: Sequence[str] = ("png", "pdf"), progress: Progress = silent
+    ) -> list[Path]:
         """Writes ``study.md`` and ``study.html``, the answers and all results as CSV, and the figures.
 
-        ``agreement/`` and ``agreement_levels/`` hold every number of the comparisons, ``figures/`` PNG and PDF.
+        ``agreement/`` and ``agreement_levels/`` hold every number of the comparisons.
+
+        Args:
+            formats: endings of the figures' files, ``png`` first; no figures when empty.
+            progress: called with stage ``figures`` before each figure.
 
         Raises:
             SettingsError: the folder cannot be written. ObserverError: nothing was answered.
@@ -98,13 +104,13 @@ class StudyAnalysis:
             if rows:
                 written.append(write_text(folder / name, csv_text(rows)))
         pictures: dict[str, Path] = {}
-        if figures:
+        if formats:
             for number, (caption, name, draw) in enumerate(drawings := list(self._drawings())):
                 progress("figures", number / (len(drawings) + 1), caption)
-                files = save(draw(), folder / "figures" / name)
+                files = save(draw(), folder / "figures" / name, formats)
                 pictures[caption] = files[0]
                 written += files
-            written += self._comparison_figures(folder / "figures", progress)
+            written += self._comparison_figures(folder / "figures", formats, progress)
         text = self.markdown()
         written.append(write_text(folder / "study.md", text))
         written.append(write_text(folder / "study.html", page_html(self.study.name, text, pictures)))
@@ -139,12 +145,13 @@ class StudyAnalysis:
             if found:
                 yield f"Agreement {title}, all levels together.", f"agreement_{kind}", partial(forest, found)
 
-    def _comparison_figures(self, folder: Path, progress: Progress) -> list[Path]:
+    def _comparison_figures(self, folder: Path, formats: Sequence[str], progress: Progress) -> list[Path]:
         """The set of :func:`~..agreement.figures.draw_all` of every rater against the reference."""
         if not self.has_reference or len(self.tables) < 2:
             return []
         reference, *raters = self.tables
-        return draw_all([align(reference, rater) for rater in raters], folder / "against_reference", progress=progress)
+        aligned = [align(reference, rater) for rater in raters]
+        return draw_all(aligned, folder / "against_reference", formats=formats, progress=progress)
 
 
 def analyse(
@@ -197,7 +204,7 @@ def _remarks(answers: StudyAnswers) -> Iterator[str]:
     for session in answers.sessions:
         done = len(session.complete)
         if done < total:
-            name = f"{session.reader} T{session.session}"
+            name = f"{session.reader} {session_title(answers, f'T{session.session}')}".strip()
             yield f"{name} is not finished: {done} of {total} items are complete, and these count."
     kept = [row for row in tables(answers).get(SCORES, []) if row["knowingly"]]
     if kept:

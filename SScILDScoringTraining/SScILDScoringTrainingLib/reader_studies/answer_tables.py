@@ -26,12 +26,12 @@ class ReaderTables(NamedTuple):
 
 def score_tables(answers: StudyAnswers) -> ReaderTables:
     """TOT, GG and RET of every reader and session, complete cases only."""
-    return _split(ScoreTable, tables(answers).get(SCORES, []))
+    return _split(ScoreTable, tables(answers).get(SCORES, []), answers)
 
 
 def level_tables(answers: StudyAnswers) -> ReaderTables:
     """The levels that readers placed; none where levels were given."""
-    return _split(LevelTable, tables(answers).get(LEVELS, []))
+    return _split(LevelTable, tables(answers).get(LEVELS, []), answers)
 
 
 def network_table(answers: StudyAnswers) -> ScoreTable | None:
@@ -40,10 +40,15 @@ def network_table(answers: StudyAnswers) -> ScoreTable | None:
     return _table(ScoreTable, "network", "", rows) if rows else None
 
 
-def _split(kind: type[Table], rows: Rows) -> ReaderTables:
+def session_title(answers: StudyAnswers, session: str) -> str:
+    """A session's name in tables and figures: left out where there is only one (``R`` stays: the second showing)."""
+    return session if answers.study.sessions > 1 else session.removeprefix("T1")
+
+
+def _split(kind: type[Table], rows: Rows, answers: StudyAnswers) -> ReaderTables:
     groups: dict[tuple[str, str], Rows] = {}
     for row in rows:
-        groups.setdefault((row["reader"], row["session"]), []).append(row)
+        groups.setdefault((row["reader"], session_title(answers, row["session"])), []).append(row)
     found = [_table(kind, reader, session, group) for (reader, session), group in groups.items()]
     again = [table for table in found if table.session.endswith(REPEATED)]
     return ReaderTables(tuple(t for t in found if t not in again), tuple(again))

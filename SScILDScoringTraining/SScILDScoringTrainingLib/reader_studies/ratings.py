@@ -15,6 +15,7 @@ from SScILDScoringLib.scores import Pattern
 from ..agreement.bootstrap import Interval, bootstrap_mean
 from ..agreement.measures import category_kappa
 from ..agreement.rows import Settings
+from .answer_tables import session_title
 
 AGREE = 4
 """From this rating on a reader agrees: agree, strongly agree."""
@@ -90,7 +91,7 @@ def rating_series(answers: StudyAnswers) -> Series:
     """The ratings of complete cases; the second showing of a case within a session is a series ``T1R``."""
     found: Series = {}
     for row in tables(answers).get(RATINGS, []):
-        series = found.setdefault((row["reader"], row["session"]), {})
+        series = found.setdefault((row["reader"], session_title(answers, row["session"])), {})
         series[row["case"], row["level"], Pattern(row["pattern"])] = row["rating"]
     return found
 
@@ -108,7 +109,9 @@ def rating_shares(series: Series, settings: Settings) -> list[RatingShares]:
             interval = bootstrap_mean([case for case, _ in chosen], agrees, settings.samples, settings.seed)
             counts = tuple(int(n) for n in np.bincount(values - 1, minlength=len(LIKERT)))
             cases = len({case for case, _ in chosen})
-            found.append(RatingShares(f"{reader} {session}", pattern, counts, cases, float(agrees.mean()), interval))
+            found.append(
+                RatingShares(f"{reader} {session}".strip(), pattern, counts, cases, float(agrees.mean()), interval)
+            )
     return found
 
 
@@ -125,7 +128,8 @@ def rating_agreement(series: Series) -> list[RatingAgreement]:
             apart = np.abs(x - y)
             kappa = category_kappa(x, y, range(1, len(LIKERT) + 1), "linear")
             shares = (100 * float((apart <= limit).mean()) for limit in (0, 1))
-            found.append(RatingAgreement(kind, " ".join(first), " ".join(second), pattern, len(keys), *shares, kappa))
+            titles = (" ".join(names).strip() for names in (first, second))
+            found.append(RatingAgreement(kind, *titles, pattern, len(keys), *shares, kappa))
     return found
 
 

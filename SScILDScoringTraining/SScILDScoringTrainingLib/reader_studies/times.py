@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from SScILDScoringLib.observers.export import TIMES, StudyAnswers, tables
+from SScILDScoringLib.observers.export import REPEATED, TIMES, StudyAnswers, tables
+
+from .answer_tables import session_title
 
 
 @dataclass(frozen=True)
@@ -14,10 +16,13 @@ class ReadingTimes:
     """The active time that one reader took for the cases of one session, pauses excluded.
 
     Args:
-        rater: reader and session. seconds: ``(n,)``, in the order in which the cases were completed.
+        reader: the name. session: from 1. rater: both as a title; the name alone where there is only one session.
+        seconds: ``(n,)``, in the order in which the cases were completed.
         later_seconds: all time spent on corrections afterwards. corrections: answers that were changed.
     """
 
+    reader: str
+    session: int
     rater: str
     seconds: np.ndarray
     later_seconds: float
@@ -60,16 +65,16 @@ class ReadingTimes:
 
 def reading_times(answers: StudyAnswers) -> list[ReadingTimes]:
     """The times of every reader and session with a complete case; second showings count like any case."""
-    groups: dict[str, list[dict]] = {}
-    for session in answers.sessions:
-        groups[f"{session.reader} T{session.session}"] = []
-    for row in tables(answers).get(TIMES, []):
-        groups[f"{row['reader']} {row['session'].rstrip('R')}"].append(row)
+    rows = tables(answers).get(TIMES, [])
     found = []
-    for rater, rows in groups.items():
-        if rows:
-            rows.sort(key=lambda row: row["number"])
-            seconds = np.array([row["seconds"] for row in rows], float)
-            later = sum(row["later_seconds"] for row in rows)
-            found.append(ReadingTimes(rater, seconds, later, sum(row["corrections"] for row in rows)))
+    for one in answers.sessions:
+        name = f"T{one.session}"
+        ours = [row for row in rows if row["reader"] == one.reader and row["session"].removesuffix(REPEATED) == name]
+        if not ours:
+            continue
+        ours.sort(key=lambda row: row["number"])
+        rater = f"{one.reader} {session_title(answers, name)}".strip()
+        seconds = np.array([row["seconds"] for row in ours], float)
+        later, corrections = (sum(row[column] for row in ours) for column in ("later_seconds", "corrections"))
+        found.append(ReadingTimes(one.reader, one.session, rater, seconds, later, corrections))
     return found
