@@ -320,6 +320,26 @@ def test_a_case_that_will_be_read_again_is_not_revealed(tmp_path):
             second.reveal(twice.id)
 
 
+def test_what_was_revealed_is_closed_in_every_session_and_showing(tmp_path):
+    study = make_study(tmp_path, names=("one",), reveal=True, repeat=1, sessions=2)
+    first, second = (item.id for item in study.items)
+    for number in (1, 2):
+        with ReadingSession(tmp_path / "STUDY", "A", number) as session:
+            for item_id in (first, second):
+                session.open(item_id)
+                session.store(scores_of(item_id))
+            if number == 2:
+                assert session.reveal(first)
+    for number in (1, 2):
+        with ReadingSession(tmp_path / "STUDY", "A", number) as session:
+            for item_id in (first, second):
+                session.open(item_id)
+                with pytest.raises(ObserverError, match="cannot be changed"):
+                    session.store(scores_of(item_id, (0, 0, 0)))
+    with ReadingSession(tmp_path / "STUDY", "B", 1) as session:
+        session.store(scores_of(session.current.id))
+
+
 # ---- crashes, locks, damage ------------------------------------------------------------------------------------------
 
 READER = """

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
 from .errors import ObserverError
+
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+"""What systems say when somebody else holds the lock."""
 
 
 class FileLock:
@@ -15,7 +19,7 @@ class FileLock:
         path: a file for the lock alone; made as needed and left where it is. what: what is locked, for the message.
 
     Raises:
-        ObserverError: somebody else holds it, or the file cannot be written.
+        ObserverError: somebody else holds it, the file cannot be written, or the drive knows no locks.
     """
 
     def __init__(self, path: Path, what: str) -> None:
@@ -28,6 +32,11 @@ class FileLock:
             _lock(self._file)
         except OSError as error:
             self._file.close()
+            if error.errno not in _HELD:
+                raise ObserverError(
+                    f"{path.parent} is on a drive that cannot lock files ({error.strerror or error}); copy the study "
+                    "to a drive of this computer."
+                ) from error
             raise ObserverError(
                 f"{what} is open already, in another window or program; close it there first."
             ) from error

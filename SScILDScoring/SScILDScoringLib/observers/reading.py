@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -162,9 +162,9 @@ class ReadingSession:
         self._write(answers)
 
     def reveal(self, item: ReadingItem | str) -> dict[Level, tuple[float, float, float]]:
-        """The network's TOT, GG and RET of an item's levels. Afterwards one's own answers to it are closed.
+        """The network's TOT, GG and RET of an item's levels. Afterwards one's own answers to the case are closed.
 
-        That it was seen is noted durably before it is told.
+        Closed in every session and showing. That it was seen is noted durably before it is told.
 
         Raises:
             ObserverError: the study does not allow it, one's own answers are not all stored, one will read the same
@@ -181,8 +181,9 @@ class ReadingSession:
             raise ObserverError("The key has no answer of the network for this case.")
         if self._reads_again(key.same_case(item.id)):
             raise ObserverError("You will read this case once more; the network's answer can be shown after that.")
-        if not self._progress.items[item.id].revealed:
-            self._progress.add(self._log.append({"event": "reveal", "item": item.id}))
+        for shown in key.same_case(item.id):  # its other showing is closed with it
+            if shown in self._progress.items and not self._progress.items[shown].revealed:
+                self._progress.add(self._log.append({"event": "reveal", "item": shown}))
         return dict(zip(Level, network, strict=True))
 
     # ---- time ------------------------------------------------------------------------------------------------------
@@ -273,7 +274,7 @@ class ReadingSession:
             raise ObserverError(f"This study asks for {self.study.task}; another kind of answer cannot be stored.")
         if answer.item != self._current.id:
             raise ObserverError("This answer belongs to another case than the one that is open.")
-        if self._of(self._current).revealed:
+        if self._is_closed(self._current):
             raise ObserverError("The network's answer to this case was shown; your own cannot be changed any more.")
         return self._checked_score(answer, knowingly) if wanted is ScoreAnswer else self._checked_rating(answer)
 
@@ -304,12 +305,19 @@ class ReadingSession:
                     f"({below.level_mm:.1f} mm); move one of them."
                 )
 
-    def _reads_again(self, same: Sequence[str]) -> bool:
+    def _is_closed(self, item: ReadingItem) -> bool:
+        """Whether the reader has seen the network's answer to this case, in whichever session."""
+        if not self.study.reveal:
+            return False
+        return any(progress.items[item.id].revealed for progress in self._all_sessions())
+
+    def _all_sessions(self) -> Iterator[SessionProgress]:
+        """This reader's sessions; the others as they are on the disk now."""
         for number in range(1, self.study.sessions + 1):
-            if number == self.session:
-                progress = self._progress
-            else:
-                progress = read_progress(self.study, self.folder, self.reader, number)
-            if any(progress.items[item].missing for item in same if item in progress.items):
-                return True
-        return False
+            own = number == self.session
+            yield self._progress if own else read_progress(self.study, self.folder, self.reader, number)
+
+    def _reads_again(self, same: Sequence[str]) -> bool:
+        return any(
+            progress.items[item].missing for progress in self._all_sessions() for item in same if item in progress.items
+        )
