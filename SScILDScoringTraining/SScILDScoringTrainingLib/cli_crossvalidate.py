@@ -97,3 +97,128 @@ def ensemble(
             folder, output, name=name, threshold_slices=thresholds, overwrite=overwrite, progress=progress
         )
     say(f"{bundle.name} {bundle.version}, {bundle.metadata.options['members']} networks, is in {output}.")
+
+
+@app.command("compare")
+def compare(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file (YAML) or the name of a preset.")],
+    output: Output,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many; as the file says when not given.")] = None,
+    parallel: Parallel = None,
+    resume: Resume = False,
+    set_: Set = None,
+    bootstrap: Bootstrap = 2000,
+    quiet: Quiet = False,
+) -> None:
+    """Trains the configurations that a study file lists, with several seeds, and compares them.
+
+    Writes comparison.md, comparison.csv, seeds.csv and a figure: errors with intervals by patient and seed, and
+    every configuration against the first one.
+
+    Example: sscild crossvalidate compare synthesis_on_phantoms -o runs/synthesis
+    """
+    _compare(study, output, parallel, resume, set_ or [], bootstrap, quiet, seeds=seeds)
+
+
+@app.command("ablation")
+def ablation(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A configuration of scores, a study file, a preset.")],
+    output: Output,
+    factors: Annotated[
+        str | None, typer.Option(help="Any of ds,bs,pt: synthesis, balanced sampling, pre-training.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many trainings of every row.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="How many; those of the table, else 4.")] = None,
+    test: Annotated[bool, typer.Option("--test", help="No folds: train once, ask about the split test.")] = False,
+    pretrained: Annotated[
+        str | None, typer.Option(metavar="WEIGHTS", help="For pt: an ImageNet file, imagenet, or a bundle.")
+    ] = None,
+    last: Last = False,
+    parallel: Parallel = None,
+    resume: Resume = False,
+    set_: Set = None,
+    bootstrap: Bootstrap = 2000,
+    quiet: Quiet = False,
+) -> None:
+    """Trains with and without synthesis, balancing and pre-training: the eight rows of the published table, or some.
+
+    Rows that cannot be trained here (no weights to start from) are listed as not run. Published figures stand beside.
+
+    Example: COHORT=cohort.csv sscild crossvalidate ablation s_net_gpu --factors ds,bs,pt --seeds 3 -o runs/ablation
+    """
+    from .crossvalidation.published import FACTORS
+
+    chosen = [f.strip().lower() for f in factors.split(",") if f.strip()] if factors is not None else None
+    given = {"seeds": seeds, "folds": folds, "test": test or None, "pretrained": pretrained}
+    given |= {"weights": "last" if last else None, "factors": chosen}
+    _compare(config, output, parallel, resume, set_ or [], bootstrap, quiet, fallback=FACTORS, **given)
+
+
+@app.command("architectures")
+def architectures(
+    config: Config,
+    output: Output,
+    networks: Annotated[
+        str, typer.Option(help="Names, options after a colon: resnet18,compact_pool:stem_stride=4;hidden=64")
+    ],
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many trainings of every network.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="How many; those of the table, else 4.")] = None,
+    test: Annotated[bool, typer.Option("--test", help="No folds: train once, ask about the split test.")] = False,
+    last: Last = False,
+    parallel: Parallel = None,
+    resume: Resume = False,
+    set_: Set = None,
+    bootstrap: Bootstrap = 2000,
+    quiet: Quiet = False,
+) -> None:
+    """Trains other networks as the configuration trains its own, and compares errors, parameters and operations.
+
+    The configuration's network is the one that the others are tested against. All start from random weights.
+
+    Example: COHORT=cohort.csv sscild crossvalidate architectures s_net_gpu --networks resnet18,vgg11_bn -o runs/nets
+    """
+    given = {"seeds": seeds, "folds": folds, "test": test or None, "weights": "last" if last else None}
+    names = [n.strip() for n in networks.split(",") if n.strip()]
+    _compare(config, output, parallel, resume, set_ or [], bootstrap, quiet, networks=names, **given)
+
+
+@app.command("cascade")
+def cascade(
+    levels: Annotated[Path, typer.Argument(metavar="LEVELS", help="Folder of a cross-validation of levels.")],
+    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="Folder of a cross-validation of scores.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Folder for tables and report.")],
+    correct: Annotated[
+        str | None, typer.Option(help="Correct p-values over the patterns: bonferroni, holm, fdr.")
+    ] = None,
+    bootstrap: Bootstrap = 2000,
+    quiet: Quiet = False,
+) -> None:
+    """Compares L&S-Net (levels found by L-Net) with S-Net on the reference's levels, by paired tests on every level.
+
+    Every case is answered by the networks of the folds that had not seen it.
+
+    Example: sscild crossvalidate cascade runs/cv_levels runs/cv_scores -o cascade --correct holm
+    """
+    from .crossvalidation.cascade import REPORT, compare_cascade
+
+    with shown_progress(quiet) as progress:
+        compare_cascade(levels, scores, output, bootstrap=bootstrap, correction=correct, progress=progress)
+    if not quiet:
+        typer.echo((output / REPORT).read_text(encoding="utf-8"), nl=False)
+    say(f"Written to {output}: {REPORT}, the three score tables, agreement/")
+
+
+def _compare(config, output, parallel, resume, overrides, bootstrap, quiet, fallback=(), **given) -> None:
+    from .crossvalidation.compare import run_comparison, study_file
+    from .crossvalidation.comparison_report import REPORT
+
+    asked, why_not = study_file(config, overrides, fallback, **given)
+    with shown_progress(quiet) as progress:
+        result = run_comparison(
+            asked, output, parallel=parallel, resume=resume, bootstrap=bootstrap, why_not=why_not, progress=progress
+        )
+    if not quiet:
+        typer.echo((output / REPORT).read_text(encoding="utf-8"), nl=False)
+    say(f"Written to {output}: {', '.join(path.name for path in result.files)}")
+    if result.failed:
+        raise SettingsError(result.failed)
