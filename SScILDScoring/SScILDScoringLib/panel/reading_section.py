@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import ctk
 import qt
 import slicer
@@ -199,8 +201,9 @@ class ReadingSection:
         if there:
             self.view.show(sitting.sheet, self._positions(), sitting.network, locked=not reading)
             sentences = sitting.sheet.contradictions() or [sitting.sheet.unfinished()]
-        ui.readingRuleLabel.setText(" ".join(sentences))
-        ui.readingRuleLabel.setVisible(any(sentences))
+        found = " ".join(escape(sentence) for sentence in sentences if sentence)
+        ui.readingRuleLabel.setText(f'<font color="#b06000">⚠</font> {found}' if found else "")
+        ui.readingRuleLabel.setVisible(bool(found))
 
     def _showTitle(self) -> None:
         sitting = self.sitting

@@ -23,8 +23,8 @@ class ReadingSetup:
         self._error = ""
         self._filling = False
         ui.readingFolderEdit.currentPathChanged.connect(self._onFolder)
-        ui.readingReaderComboBox.currentIndexChanged.connect(self._onChoice)
-        ui.readingSessionComboBox.currentIndexChanged.connect(self._onChoice)
+        ui.readingReaderComboBox.currentTextChanged.connect(self._onChoice)
+        ui.readingSessionComboBox.currentTextChanged.connect(self._onChoice)
         self._show()
 
     @property
