@@ -21,8 +21,8 @@ from ..datasets import BatchStream, generator, loader
 from ..loop.recipe import regression_loss
 from ..loop.starting_weights import resolved, starting_network
 from ..phantoms import VALIDATION_OFFSET
-from ..transforms import VolumeAugmentation, augmented_volume
 from ..volume_data import LevelCase, phantom_cases, scan_cases
+from ..volume_transforms import VolumeAugmentation, augmented_volume
 
 
 @dataclass(frozen=True)
