@@ -80,7 +80,7 @@ class Reader(PanelDriver):
     def message(self) -> str:
         return self.ui.readingMessageLabel.text if not self.ui.readingMessageLabel.isHidden() else ""
 
-    def choose(self, study: Path, reader: str = "A", session: int = 1) -> None:
+    def fillForm(self, study: Path, reader: str = "A", session: int = 1) -> None:
         """Fills the form."""
         self.ui.readingFolderEdit.currentPath = str(study)
         self.ui.readingReaderComboBox.setCurrentText(reader)
@@ -89,7 +89,7 @@ class Reader(PanelDriver):
 
     def begin(self, study: Path, reader: str = "A", session: int = 1) -> None:
         """Fills the form and starts."""
-        self.choose(study, reader, session)
+        self.fillForm(study, reader, session)
         assert self.ui.readingStartButton.enabled, self.ui.readingStartButton.toolTip
         self.ui.readingStartButton.click()
         self.settle()

@@ -370,7 +370,7 @@ def test_opening_the_session_again_goes_on_where_it_was_left(openModule, reader,
     reader.type(20)
     reader.opened.close()
     again = Reader(openModule(MODULE).enter())
-    again.choose(folder)
+    again.fillForm(folder)
     assert "1 of them" in again.ui.readingStudyLabel.text
     assert again.ui.readingStartButton.text == "Continue reading"
     again.ui.readingStartButton.click()
@@ -410,7 +410,7 @@ def test_a_killed_application_loses_the_open_case_at_most(study):
 
 def test_reader_and_session_are_asked_for_every_time(reader, study):
     folder = study("twice")
-    reader.choose(folder, "B", 2)
+    reader.fillForm(folder, "B", 2)
     reader.ui.readingStartButton.click()
     assert reader.sitting.session.reader == "B"
     assert reader.sitting.session.session == 2
@@ -492,29 +492,33 @@ def test_the_rest_of_the_panel_is_gone_while_somebody_reads(reader, study):
 
 
 def test_a_scene_with_other_data_is_closed_first_or_nothing_begins(reader, study):
+    import qt
+
     volume = reader.addCT("CT with a name")
     folder = study("given")
     reader.application.testing = False
-    reader.application.dialogs.willAnswer(False)
+    reader.application.dialogs.willAnswer(qt.QMessageBox.No)
     reader.begin(folder)
     assert reader.sitting is None
     assert volume.GetScene() is not None
     assert "CT with a name" in reader.application.dialogs.shown[-1].text
-    reader.application.dialogs.willAnswer(True)
+    reader.application.dialogs.willAnswer(qt.QMessageBox.Yes)
     reader.begin(folder)
     assert reader.case is not None
     assert volume.GetScene() is None
 
 
 def test_data_that_comes_during_a_pause_is_closed_before_the_case_comes_back(reader, study):
+    import qt
+
     reader.begin(study("given"))
     reader.keys("P")
     volume = reader.addCT()
     reader.application.testing = False
-    reader.application.dialogs.willAnswer(False)
+    reader.application.dialogs.willAnswer(qt.QMessageBox.No)
     reader.keys("P")
     assert reader.case is None
-    reader.application.dialogs.willAnswer(True)
+    reader.application.dialogs.willAnswer(qt.QMessageBox.Yes)
     reader.keys("P")
     assert reader.case is not None
     assert volume.GetScene() is None

@@ -95,6 +95,7 @@ class ReadingCommands:
             Key(_("S"), _("leave this case for later"), (("S", self.later),), True),
             Key(_("P"), _("pause: hide the case, stop the clock; and go on"), (("P", self.pauseOrContinue),), True),
         ]
+        keys.append(Key(_("E"), _("leave the session; asks when something would be lost"), (("E", self.end),), True))
         if reveal:
             keys.append(Key(_("N"), _("the network's answer, once your own is stored"), (("N", self.reveal),)))
         return keys
@@ -199,8 +200,8 @@ class ReadingCommands:
         if sitting is None or sitting.sheet is None:
             return
         if sitting.stored:
-            sitting.goOn()
-            section.openCase()
+            if self._attempt(sitting.goOn):
+                section.openCase()
             return
         sheet = sitting.sheet
         if sheet.unfinished():
@@ -228,11 +229,7 @@ class ReadingCommands:
 
     def _store(self, knowingly: bool) -> None:
         sitting, section, name = self.sitting, self.section, self.sitting.item.id
-        try:
-            sitting.store(knowingly)
-        except SScILDError as error:
-            section.tell(str(error))
-            section.refresh()
+        if not self._attempt(lambda: sitting.store(knowingly)):
             return
         self._asked = None
         stored = _("{case} is stored.").format(case=name)
@@ -244,35 +241,30 @@ class ReadingCommands:
 
     def later(self) -> None:
         """Leaves the open case for later."""
-        if self.sitting is not None and self.sitting.item is not None:
-            self.sitting.later()
+        if self.sitting is not None and self.sitting.item is not None and self._attempt(self.sitting.goOn):
             self.section.openCase()
 
     def correctLast(self) -> None:
         """Opens the case that was stored last."""
         if self.sitting is None or self.sitting.correctable is None:
             return
-        self.sitting.correctLast()
-        self.section.openCase(_("This case is stored already; Enter stores it again as a correction, S leaves it."))
+        if self._attempt(self.sitting.correctLast):
+            note = _("This case is stored already; Enter stores it again as a correction, S leaves it.")
+            self.section.openCase(note)
 
     def reveal(self) -> None:
         """Shows the network's answer to the stored case."""
         sitting = self.sitting
         if sitting is None or not sitting.stored or not sitting.study.reveal:
             return
-        try:
-            sitting.reveal()
+        if self._attempt(sitting.reveal):
             self.section.tell("")
-        except SScILDError as error:
-            self.section.tell(str(error))
-        self.section.refresh()
+            self.section.refresh()
 
     def hide(self) -> None:
         """Hides the case and stops the clock."""
         sitting = self.sitting
-        if sitting.stored:
-            sitting.goOn()
-        else:
+        if not sitting.stored or not self._attempt(sitting.goOn):
             sitting.hideCase()
         self.section.layout.show(None, sitting.likert, None)
 
@@ -297,6 +289,16 @@ class ReadingCommands:
         self.section.finish()
 
     # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _attempt(self, function) -> bool:
+        """Calls a function that writes to the disk; says what went wrong, if anything, and whether it worked."""
+        try:
+            function()
+        except SScILDError as error:
+            self.section.refresh()
+            self.section.tell(str(error))
+            return False
+        return True
 
     def _mayLeave(self) -> bool:
         if not self._open:

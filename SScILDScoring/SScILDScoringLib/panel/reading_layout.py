@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import qt
 import slicer
 
 from ..scene import reading_views
@@ -52,6 +53,7 @@ class ReadingLayout:
         if manager.layout != wanted:
             manager.setLayout(wanted)
             self._keepMapColours(manager)
+            qt.QTimer.singleShot(0, lambda: self._fit(case))  # views get their size once they are on the screen
         if case is not None:
             case.show()
         if atlas and pattern is not None:
@@ -76,6 +78,12 @@ class ReadingLayout:
         if manager is not None and self.shown and self._former is not None:
             manager.setLayout(self._former)
         self._former = None
+
+    def _fit(self, case: BlindedCase | None) -> None:
+        if case is not None and self.shown and case.present:
+            case.show()
+            if self._atlas is not None:
+                self._atlas.fit()
 
     @staticmethod
     def _keepMapColours(manager) -> None:

@@ -40,7 +40,7 @@ class ReadingSection:
         self.setup = ReadingSetup(desk.ui, self.refresh)
         self.commands = ReadingCommands(self)
         self.keys = ReadingKeys(desk.ui.readingSection)
-        self.keys.set(self.commands.keys(likert=False, ownLevels=True, reveal=True))
+        self._setKeys(likert=False, ownLevels=True, reveal=True)
         self.view = ReadingSheetView(
             desk.ui.readingTable, desk.ui.readingValuesFrame, self.commands.select, self.commands.put
         )
@@ -87,7 +87,7 @@ class ReadingSection:
             return
         self.desk.parameters.inputVolume = None
         study = self.sitting.study
-        self.keys.set(self.commands.keys(self.sitting.likert, self.sitting.ownLevels, study.reveal))
+        self._setKeys(self.sitting.likert, self.sitting.ownLevels, study.reveal)
         self.showOthers(False)
         self._timer.start()
         self.openCase(*self.sitting.session.notes)
@@ -99,12 +99,16 @@ class ReadingSection:
         sitting, self.sitting = self.sitting, None
         self._timer.stop()
         self.keys.listen(False)
-        sitting.end()
+        problem = ""
+        try:
+            sitting.end()
+        except SScILDError as error:
+            problem = str(error)
         self.layout.leave()
         self.layout.withAtlas = False
         self.showOthers(True)
         self.setup.forget()
-        self.tell("")
+        self.tell(problem)
         self.refresh()
 
     def suspend(self) -> None:
@@ -164,6 +168,10 @@ class ReadingSection:
             section.setVisible(shown)
             section.setEnabled(shown)
 
+    def _setKeys(self, likert: bool, ownLevels: bool, reveal: bool) -> None:
+        self.keys.set(self.commands.keys(likert, ownLevels, reveal))
+        self.ui.readingKeysLabel.setText(self.keys.table())
+
     def showParameters(self) -> None:
         """Nothing of this section is kept in the scene's settings."""
 
@@ -172,7 +180,6 @@ class ReadingSection:
         ui, sitting = self.ui, self.sitting
         ui.readingSetupFrame.setVisible(sitting is None)
         ui.readingFrame.setVisible(sitting is not None)
-        ui.readingKeysLabel.setText(self.keys.table())
         if sitting is None:
             views = "" if self.layout.possible else _("Reading needs Slicer's window with its views.")
             busy = self.desk.noWork() if self.desk.busy() else ""
@@ -261,7 +268,7 @@ class ReadingSection:
         ui.readingPauseButton.setText(_("Continue") if sitting.case is None else _("Pause"))
         allow(ui.readingPauseButton, done, _("Hides the case and stops the clock, or goes on (P)."))
         allow(ui.readingLaterButton, done, _("Leaves this case; it comes again after the others (S)."))
-        allow(ui.readingEndButton, "", _("Leaves the session. Everything stored stays stored."))
+        allow(ui.readingEndButton, "", _("Leaves the session (E). Everything stored stays stored."))
         ui.readingRevealButton.setVisible(study.reveal)
         own = "" if sitting.stored else _("Store your own answer first.")
         shown = _("It is shown in the table.") if sitting.network is not None else ""

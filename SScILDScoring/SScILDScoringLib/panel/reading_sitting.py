@@ -8,7 +8,6 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
-from ..errors import SScILDError
 from ..levels import Level, Levels
 from ..observers.errors import ObserverError
 from ..observers.reading import ReadingItem, ReadingSession
@@ -156,14 +155,14 @@ class ReadingSitting:
             self.goOn()
 
     def goOn(self) -> None:
-        """The next case's turn comes; it is not opened yet."""
+        """The next case's turn comes, that of one that is not stored after the others; none is opened yet.
+
+        Raises:
+            ObserverError: the time spent on a case that is not stored could not be noted.
+        """
         self.hideCase()
         self.session.next()
         self.session.pause()
-
-    def later(self) -> None:
-        """Leaves the open case for later; its turn comes again after the others."""
-        self.goOn()
 
     @property
     def correctable(self) -> str | None:
@@ -196,13 +195,10 @@ class ReadingSitting:
         self._closed.add(self.item.id)
 
     def end(self) -> None:
-        """Leaves the session; what is stored is stored, the open case is lost."""
+        """Leaves the session; what is stored is stored, the open case is lost.
+
+        Raises:
+            ObserverError: the time spent on the open case could not be noted.
+        """
         self.hideCase()
         self.session.close()
-
-
-def sentenceOf(error: Exception) -> str:
-    """What a reader is told about an error."""
-    if isinstance(error, SScILDError):
-        return str(error)
-    return _("Something went wrong: {error}").format(error=f"{type(error).__name__}: {error}")

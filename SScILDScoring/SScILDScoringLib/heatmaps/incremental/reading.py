@@ -18,12 +18,12 @@ class KeptMap:
     """One layer's map of the untouched slice, with the zeros around it that the layers behind it look at.
 
     Args:
-        values: ``(h, w, c)``.
+        values: ``(side, side, c)``.
         padding: cells of zeros on every side.
     """
 
     def __init__(self, values: torch.Tensor, padding: int) -> None:
-        self.padding = padding
+        self.side, self.padding = len(values), padding
         self._padded = F.pad(values, (0, 0, padding, padding, padding, padding)).contiguous()
 
     def part(self, rows: Span, columns: Span, n: int = 0) -> torch.Tensor:
