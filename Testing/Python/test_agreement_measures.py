@@ -81,6 +81,9 @@ def test_kappa_rounds_raw_answers_to_five_percent_first():
 
 def test_icc_of_shrout_and_fleiss():
     assert icc_agreement(*np.transpose(JUDGES)) == pytest.approx(0.29, abs=0.005)
+    between_targets, between_judges, residual = 11.2417, 32.4861, 1.0194  # mean squares; 11.24, 32.49, 1.02 in table 3
+    below = between_targets + 3 * residual + 4 * (between_judges - residual) / 6
+    assert icc_agreement(*np.transpose(JUDGES)) == pytest.approx((between_targets - residual) / below, abs=1e-5)
 
 
 def test_limits_of_agreement_of_bland_and_altman(monkeypatch):
@@ -103,6 +106,19 @@ def test_wilcoxon_and_t_of_darwins_maize():
     assert tests.difference == pytest.approx(20.933, abs=1e-3)
     assert tests.wilcoxon_p == pytest.approx(0.04126, abs=1e-5)  # two-sided, exact: rank sum 24 of the negative ones
     assert tests.t_p == pytest.approx(0.0497, abs=5e-5)  # t = 2.148, 14 degrees of freedom
+
+
+def test_the_exact_p_of_darwins_maize_counts_all_sign_patterns():
+    """Of the 2^15 ways to give the 15 ranks a sign, those whose smaller rank sum is at most 24; twice, as two-sided."""
+    ranks = np.argsort(np.argsort(np.abs(MAIZE))) + 1
+    assert ranks[np.array(MAIZE) < 0].sum() == 24
+    ways = np.zeros(121, int)
+    ways[0] = 1
+    for rank in ranks:
+        ways[rank:] = ways[rank:] + ways[:-rank]
+    assert ways.sum() == 2**15
+    exact = 2 * ways[:25].sum() / 2**15
+    assert compare_paired(np.zeros(15), MAIZE).wilcoxon_p == pytest.approx(exact, rel=1e-12)
 
 
 def test_wilcoxon_of_hollander_and_wolfe():
