@@ -14,7 +14,7 @@ inference; whoever redistributes this software or adds to it may want to have it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +37,7 @@ CHECKED = 3
 """How many of them are computed in float32, too."""
 
 LIMIT = 0.003
-"""Largest difference from float32, as a share of the largest change seen, before float32 does all the work."""
+"""Error of the maps, as a share of the largest change seen, from which on float32 does all the work."""
 
 PREVIEW_LIMIT = 0.01
 """The same for a preview's difference from the exact computation."""
@@ -48,8 +48,13 @@ DEFAULT_HALO = (3, 3, 3, 2)
 WIDENINGS = 3
 """How often a preview's halo is widened before the exact computation takes over."""
 
-HEADS = 32
-"""Positions whose last maps share a run of a head that reads the whole map."""
+GROUP = {"cpu": 4}
+OTHER_GROUP = 64
+"""Positions computed together on a kind of device."""
+
+HEADS = {True: 8, False: 32}
+"""Positions that share a run of the head: one that starts with a mean, and one that reads the whole map, whose first
+layer may be large."""
 
 
 class Positions:
@@ -70,20 +75,26 @@ class Positions:
     def __len__(self) -> int:
         return len(self.windows)
 
-    def changes(self, numbers: Sequence[int], precision: str, halo: Sequence[int] | None = None):
-        """Yields ``(numbers, changes (n, 3))`` of positions as they become ready: what each does to the scores."""
+    def changes(
+        self, numbers: Sequence[int], precision: str, halo: Sequence[int] | None = None
+    ) -> Iterator[tuple[Sequence[int], np.ndarray]]:
+        """Numbers of positions and what each does to the scores, ``(n, 3)``, as they become ready."""
         kept = self._kept_in(precision)
         plan = Plan(kept, self._changes, halo)
-        cpu = self._network.device.type == "cpu"
-        size = self._work.batch_size or (1 if cpu else 64)
-        heads = size if kept.network.head_of_mean is not None else max(HEADS // size, 1) * size
-        tasks = [list(numbers[n : n + heads]) for n in range(0, len(numbers), heads)]
+        device = self._network.device.type
+        size = self._work.batch_size or GROUP.get(device, OTHER_GROUP)
+        heads = max(HEADS[kept.network.head_of_mean is not None] // size, 1) * size
+        if halo is not None:
+            # Windows of like size go together; where they grow to the whole map in the end this would win nothing.
+            numbers = sorted(numbers, key=lambda n: self._changes[n].values.shape)
+        tasks = [numbers[n : n + heads] for n in range(0, len(numbers), heads)]
 
-        def answer(task: list[int], check) -> np.ndarray:
+        def answer(task: Sequence[int], check: Callable[[], None]) -> np.ndarray:
             ends = [kept.ends(plan, task[n : n + size], check) for n in range(0, len(task), size)]
             return kept.answers(ends) - kept.baseline
 
-        yield from in_crew(tasks, answer, torch.get_num_threads() if cpu else 1, self._work.report.tick)
+        crew = torch.get_num_threads() if device == "cpu" else 1
+        yield from in_crew(tasks, answer, crew, self._work.report.tick)
 
     def all_changes(self, numbers: Sequence[int], precision: str, halo: Sequence[int] | None = None) -> np.ndarray:
         """Changes ``(n, 3)`` of positions, in the order asked for."""
@@ -114,7 +125,9 @@ def incremental_heat_maps(work: Work) -> Outcome:
     answers = positions.all_changes(probes, precision)
     checked = _most_telling(answers, CHECKED)
     difference = np.abs(positions.all_changes([probes[n] for n in checked], "fp32") - answers[checked]).max()
-    if work.precision == "auto" and difference > LIMIT * np.abs(answers).max():
+    # A pixel is the mean over the (patch / step)^2 positions that cover it, and rounding differs from one to the next.
+    averaged = max(work.settings.patch / work.settings.step, 1.0)
+    if work.precision == "auto" and difference / averaged > LIMIT * np.abs(answers).max():
         return _rest(work, positions, [], np.empty((0, 3)), Outcome(positions.baseline))
     outcome = Outcome(positions.baseline, precision, tolerance=float(difference), checked_positions=len(checked))
     return _rest(work, positions, probes, answers, outcome)

@@ -104,20 +104,18 @@ class KeptSlice:
             layers, kernels, by_index = self.network.layers, self.network.kernels, self.network.by_index
             for number, layer in enumerate(layers):
                 tick()
-                crop = read(
-                    self._maps[layer.reads],
-                    windows[layer.reads],
-                    rows.crops[number],
-                    columns.crops[number],
-                    by_index,
-                )
+                kept, changed, padding = self._maps[layer.reads], windows[layer.reads], layer.reach.padding
                 place = rows.windows[number], columns.windows[number]
+                if padding and kept.side == changed.rows.size == changed.columns.size:
+                    crop = changed.values  # all of the map: there is nothing to read around it
+                else:
+                    crop, padding = read(kept, changed, rows.crops[number], columns.crops[number], by_index), 0
                 if number == len(layers) - 1 and self.network.ends_in_wide_block:
-                    return self._wide_end(crop, windows[layer.reads], *place)
+                    return self._wide_end(crop, padding, changed, *place)
                 other = None
                 if layer.adds is not None:
                     other = read(self._maps[layer.adds], windows[layer.adds], *place, by_index)
-                windows[number] = Window(kernels[number](crop, other), *place)
+                windows[number] = Window(kernels[number](crop, other, padding), *place)
                 for used in (layer.reads, layer.adds):
                     if used is not None and self._last_use[used] == number:
                         del windows[used]
@@ -175,15 +173,16 @@ class KeptSlice:
         whole = Span(np.zeros(len(window.values), int), side)
         return read(last, window, whole, whole, self.network.by_index)
 
-    def _wide_end(self, crop: torch.Tensor, read_window: Window, rows: Span, columns: Span) -> torch.Tensor:
+    def _wide_end(self, crop: torch.Tensor, padding: int, changed: Window, rows: Span, columns: Span) -> torch.Tensor:
         """What a changed input of the last wide block changes of the mean: of that input, and of the hidden rows."""
         n, cells = len(crop), rows.size * columns.size
-        hidden = self.network.kernels[-1].hidden(crop)[: n * cells].view(n, cells, -1).sum(1, dtype=torch.float32)
+        hidden = self.network.kernels[-1].hidden(crop, padding)[: n * cells].view(n, cells, -1)
+        hidden = hidden.sum(1, dtype=torch.float32)
         if cells == self._cells:
             hidden -= self._hidden_sum
         else:
             hidden -= self._hidden.parts(rows, columns).sum((1, 2), dtype=torch.float32)
-        change = self._change_of_mean(self.network.layers[-1].reads, read_window)
+        change = self._change_of_mean(self.network.layers[-1].reads, changed)
         return torch.cat([change, hidden / self._cells], dim=1)
 
     def _change_of_mean(self, number: int, window: Window) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """A network's layers ready to run on windows: affine parts folded into weights, weights packed for the device.
 
-Kernels work on ``(n, h, w, c)``. They pad nothing: whoever calls them reads the padding along. On a CPU with oneDNN
+Kernels work on ``(n, h, w, c)``. They pad nothing unless told to: whoever calls them with a window reads what lies
+around it along; only a whole map comes without its surroundings, with ``padding`` zeros to be thought around it. On a CPU with oneDNN
 weights are packed once and GELU, ReLU and the sum of a residual block are fused into the product; elsewhere, and where
 PyTorch lacks these operators, the same is said with ordinary ones.
 """
@@ -15,7 +16,7 @@ from ...networks.layout import Convolution, Layer, NormedConvolution, Pooling, W
 ROWS = 64
 """Products get a multiple of so many rows: every new number of rows costs oneDNN milliseconds of preparation."""
 
-PACKED_ROWS = 1024
+PACKED_ROWS = 4096
 """For how many rows weights are packed; any number works with them."""
 
 
@@ -72,7 +73,7 @@ class ChannelNorm:
 
 
 class Convolve:
-    """A convolution without padding on ``(n, h, w, c)``, with ReLU and the sum with another map where wanted."""
+    """A convolution on ``(n, h, w, c)``, with ReLU and the sum with another map where wanted."""
 
     def __init__(
         self,
@@ -93,12 +94,12 @@ class Convolve:
                 self._weight, [0, 0], self._stride, [1, 1], self._groups, example
             )
 
-    def __call__(self, x: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, other: torch.Tensor | None = None, padding: int = 0) -> torch.Tensor:
         x = x.permute(0, 3, 1, 2)
         other = None if other is None else other.permute(0, 3, 1, 2)
-        shape = ([0, 0], self._stride, [1, 1], self._groups)
+        shape = ([padding, padding], self._stride, [1, 1], self._groups)
         if not self._packed:
-            y = F.conv2d(x, self._weight, self._bias, self._stride, groups=self._groups)
+            y = F.conv2d(x, self._weight, self._bias, self._stride, padding, groups=self._groups)
             y = y if other is None else y.add_(other)
             y = y.relu_() if self._relu else y
         elif other is None:
@@ -126,8 +127,8 @@ class ConvolutionKernel:
             bias = (bias - norm.running_mean.double()) * factor + norm.bias.detach().double()
         self._convolve = Convolve(convolution, weight, bias, layer.relu, dtype, device)
 
-    def __call__(self, x: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
-        return self._convolve(x, other)
+    def __call__(self, x: torch.Tensor, other: torch.Tensor | None = None, padding: int = 0) -> torch.Tensor:
+        return self._convolve(x, other, padding)
 
 
 class PoolingKernel:
@@ -136,8 +137,8 @@ class PoolingKernel:
     def __init__(self, layer: Pooling, dtype: torch.dtype, device: torch.device) -> None:
         self._kernel, self._stride, _ = layer.reach
 
-    def __call__(self, x: torch.Tensor, other: None = None) -> torch.Tensor:
-        y = F.max_pool2d(x.permute(0, 3, 1, 2), self._kernel, self._stride)
+    def __call__(self, x: torch.Tensor, other: None = None, padding: int = 0) -> torch.Tensor:
+        y = F.max_pool2d(x.permute(0, 3, 1, 2), self._kernel, self._stride, padding)
         return y.permute(0, 2, 3, 1).contiguous()
 
 
@@ -155,7 +156,7 @@ class NormedConvolutionKernel:
         self._linear = Linear(weight.flatten(1), bias, dtype, device)
         self._norm = ChannelNorm(norm, not layer.norm_first, dtype, device)
 
-    def __call__(self, x: torch.Tensor, other: None = None) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, other: None = None, padding: int = 0) -> torch.Tensor:
         x = self._norm(x) if self._norm_first else x
         n, height, width, channels = x.shape
         s = self._side
@@ -184,20 +185,16 @@ class WideBlockKernel:
         self._narrow = Linear(self.narrow_weight, self.narrow_bias, dtype, device)
         self.narrow_weight = self.narrow_weight.to(device, torch.float32)
 
-    def hidden(self, x: torch.Tensor) -> torch.Tensor:
+    def hidden(self, x: torch.Tensor, padding: int = 0) -> torch.Tensor:
         """The wide rows ``(m, 4 c)`` of a crop; behind those of the window's cells there may be some of no meaning."""
-        y = self._norm(self._depthwise(x))
+        y = self._norm(self._depthwise(x, padding=padding))
         return self._widen(_padded_rows(y.view(-1, y.shape[-1])), gelu=True)
 
-    def inner(self, x: torch.Tensor) -> torch.Tensor:
-        """The window itself, without the margin that the block looks at."""
-        m = self._margin
-        return x[:, m : x.shape[1] - m, m : x.shape[2] - m]
-
-    def __call__(self, x: torch.Tensor, other: None = None) -> torch.Tensor:
-        inner = self.inner(x)
+    def __call__(self, x: torch.Tensor, other: None = None, padding: int = 0) -> torch.Tensor:
+        margin = self._margin - padding
+        inner = x[:, margin : x.shape[1] - margin, margin : x.shape[2] - margin]
         rows = _padded_rows(inner.reshape(-1, inner.shape[-1]))
-        y = self._narrow(self.hidden(x), other=rows)
+        y = self._narrow(self.hidden(x, padding), other=rows)
         return y[: inner.shape[0] * inner.shape[1] * inner.shape[2]].view(inner.shape)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...networks.layout import INPUT, Layer
 
-SIZES = 32
+SIZES = 64
 """Windows of a map have at most about so many different sizes along an axis: every new size of a layer's input costs
 the preparation of its kernel."""
 
