@@ -284,12 +284,25 @@ def test_a_cancelled_run_leaves_whole_cases_and_goes_on(bundles, cohort, tmp_pat
 
 
 def test_two_arguments_are_enough(evaluated, bundles, cohort, tmp_path, capsys):
+    """A cohort that nobody scored: its levels are compared, and no score is."""
     out = copied(evaluated, tmp_path)
-    command = ["evaluate", str(bundles[1].folder), str(cohort), "-o", str(out), "--l-net", str(bundles[0].folder)]
+    shutil.rmtree(out / "scores")
+    unscored = cohort.with_name("unscored.csv")
+    with cohort.open(newline="", encoding="utf-8") as stream:
+        rows = [{k: v for k, v in row.items() if k[:3] not in ("tot", "gg_", "ret")} for row in csv.DictReader(stream)]
+    with unscored.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    command = ["evaluate", str(bundles[1].folder), str(unscored), "-o", str(out), "--l-net", str(bundles[0].folder)]
     assert run(app, [*command, "-q", "--bootstrap", "0", "--no-heat-maps"]) == 0
     printed = capsys.readouterr().out
     assert "2 cases evaluated, 2 could not be used (listed in the report)" in printed
     assert "report.html" in printed
+    assert not (out / "scores").exists()
+    text = (out / "report.html").read_text(encoding="utf-8")
+    assert "Levels of L-Net" in text
+    assert "TOT of S-Net" not in text
 
 
 @pytest.mark.parametrize(
