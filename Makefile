@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-heatmaps clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,6 +24,11 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python Testing/Benchmarks/run.py
+
+# Against the published loop, MONAI and Captum, in one run; OPTIONS=--quick takes a minute or two.
+bench-heatmaps: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[bench]"
+	$(BIN)/python Testing/Benchmarks/bench_heatmaps.py $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) demo-output bench-output build

@@ -248,9 +248,17 @@ def heat_maps_of(
 
     maps = []
     for n, k in enumerate(indices):
-        part = part_of(progress, n / len(indices), (n + 1) / len(indices))
+        part = slice_progress(progress, n, len(indices))
         maps.append(render_heat_maps(scan.axial_slice(k), lungs.mask(k), bundle, settings, part, device))
     return tuple(maps)
+
+
+def slice_progress(progress: Progress, n: int, count: int) -> Progress:
+    """The progress of slice number ``n`` of ``count``: its part of the way, and its number in the message."""
+    part = part_of(progress, n / count, (n + 1) / count)
+    if count == 1:
+        return part
+    return lambda stage, fraction, message: part(stage, fraction, f"Slice {n + 1} of {count}. {message}")
 
 
 def level_findings(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .findings import Finding
 from .heatmaps.replacement import HeatMapSettings
 from .levels import Levels
-from .pipeline import BundleChoice, assembled, find_lungs, find_model, heat_maps_of, level_findings
+from .pipeline import BundleChoice, assembled, find_lungs, find_model, level_findings, slice_progress
 from .progress import Progress, part_of, silent
 from .recent import Recent
 from .results import ModelFacts, ScanResult
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from .heatmaps import HeatMaps
     from .lungs import LungMask
     from .slice_network import SliceNetwork
+
+PREVIEW_FROM_S = 1.5
+"""Exact heat maps of a slice that take less are not worth a preview."""
+
+PREVIEW_SHARE = 0.25
+"""How much of the way to exact heat maps their preview takes, about."""
 
 KEPT_SLICES = 40
 """Slices whose maps are kept: five levels and some history of moving them (about 8 MB each at 512x512)."""
@@ -105,6 +111,7 @@ class ScoringSession:
         self._scores: dict[int, SliceScores] = {}
         self._explanations: Recent = Recent(KEPT_SLICES)
         self._heat_maps: Recent = Recent(KEPT_SLICES)
+        self._exact_seconds: float | None = None  # of the latest heat maps
         self._seconds: dict[str, float] = {}
 
     # ---- what is opened --------------------------------------------------------------------------------------------
@@ -263,12 +270,21 @@ class ScoringSession:
             seconds={**self._seconds, "total": sum(self._seconds.values())},
         )
 
-    def heat_maps(self, k: int, settings: HeatMapSettings | None = None, progress: Progress = silent) -> HeatMaps:
+    def heat_maps(
+        self,
+        k: int,
+        settings: HeatMapSettings | None = None,
+        progress: Progress = silent,
+        partial: Callable[[HeatMaps], None] | None = None,
+    ) -> HeatMaps:
         """The heat maps of one axial slice, so that a level can be shown while the next is computed; kept for later.
 
         Args:
             k: canonical slice index. settings: patch, step, edge and replacement; the S-Net bundle's when None.
             progress: stage ``heat_maps``; may cancel.
+            partial: shown what there is so far, at most every 100 ms, for somebody who looks at this slice and waits:
+                a guarded preview while it grows (``exact`` is False), which stays until the exact maps are returned;
+                or the exact maps while they grow, where they are quick or the network allows no preview.
 
         Raises:
             ScanError: the scan has no such slice, or no lung is found.
@@ -277,7 +293,7 @@ class ScoringSession:
         """
         self.scan.axial_slice(k)
         settings = settings or HeatMapSettings.of_bundle(self.network.bundle)
-        self._render_heat_maps([k], settings, progress)
+        self._render_heat_maps([k], settings, progress, partial)
         return self._heat_maps.get((k, settings))
 
     def has_heat_maps(self, k: int, settings: HeatMapSettings | None = None) -> bool:
@@ -317,13 +333,42 @@ class ScoringSession:
             for k, scores in zip(self._profile.slice_indices, self._profile.scores, strict=True):
                 self._scores.setdefault(k, scores)
 
-    def _render_heat_maps(self, indices: Sequence[int], settings: HeatMapSettings, progress: Progress) -> None:
+    def _render_heat_maps(
+        self,
+        indices: Sequence[int],
+        settings: HeatMapSettings,
+        progress: Progress,
+        partial: Callable[[HeatMaps], None] | None = None,
+    ) -> None:
         missing = [k for k in dict.fromkeys(indices) if (k, settings) not in self._heat_maps]
         for n, k in enumerate(missing):
-            part = part_of(progress, n / len(missing), (n + 1) / len(missing))
+            part = slice_progress(progress, n, len(missing))
             with self._timed("heat_maps", more=n > 0):
-                (rendered,) = heat_maps_of(self.scan, self.lungs, [k], self.network, settings, part)
+                rendered = self._rendered(k, settings, part, partial)
             self._heat_maps[k, settings] = rendered
+            self._exact_seconds = rendered.seconds
+
+    def _rendered(
+        self, k: int, settings: HeatMapSettings, progress: Progress, partial: Callable[[HeatMaps], None] | None
+    ) -> HeatMaps:
+        from .heatmaps import render_heat_maps
+        from .heatmaps.engines import best_engine
+
+        slice_and_lung = self.scan.axial_slice(k), self.lungs.mask(k)
+        quick = self._exact_seconds is not None and self._exact_seconds < PREVIEW_FROM_S
+        if partial is not None and not quick and best_engine(self.network) == "incremental":
+            part = part_of(progress, 0.0, PREVIEW_SHARE)
+
+            def grows(maps: HeatMaps) -> None:
+                partial(replace(maps, tolerance=None))  # a share of the largest value, which nobody knows yet
+
+            preview = render_heat_maps(*slice_and_lung, self.network, settings, part, engine="preview", partial=grows)
+            if preview.exact:  # the guard found no shortcut that is near enough
+                return preview
+            partial(preview)
+            # It stays until the end: half of the exact maps would be further from them.
+            progress, partial = part_of(progress, PREVIEW_SHARE, 1.0), None
+        return render_heat_maps(*slice_and_lung, self.network, settings, progress, partial=partial)
 
     def _find_landmarks(self, progress: Progress) -> Landmarks:
         from .anatomy import find_landmarks

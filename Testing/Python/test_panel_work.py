@@ -107,6 +107,11 @@ def test_from_a_ct_to_levels_scores_and_a_moved_level(driver):
     assert ui.inputRetryButton.visible
 
 
+def showsFirst(desk) -> bool:
+    """Whether the finished maps of level 1 are there."""
+    return desk.case.heatMapNodes.shows(Level.L1, desk.case.levels.slice_indices(desk.case.scan)[0])
+
+
 def test_heat_maps_thresholds_segmentation_export_and_reloading(driver, tmp_path):
     ui, desk = driver.ui, driver.desk
     driver.chooseCT()
@@ -124,7 +129,12 @@ def test_heat_maps_thresholds_segmentation_export_and_reloading(driver, tmp_path
 
     # The scores come first, then the maps of one level after the other; each is shown at once.
     ui.heatMapsButton.click()
-    driver.waitUntil(lambda: desk.case.heatMapNodes.node(Pattern.TOT, Level.L1), "the first level")
+    # While the exact map of a level is computed there is a preview, which says that it is one.
+    driver.waitUntil(lambda: "preview" in ui.heatMapsLabel.text, "a preview")
+    assert ui.heatMapsLabel.visible
+    assert desk.case.heatMapNodes.node(Pattern.TOT, Level.L1) is not None
+    assert not showsFirst(desk)
+    driver.waitUntil(lambda: showsFirst(desk), "the first level")
     assert desk.case.result is not None
     assert not desk.case.heatMapNodes.complete
     assert desk.busy()
@@ -229,7 +239,7 @@ def test_cancel_a_dead_worker_and_a_ct_that_is_gone(driver):
 
     # What was shown already goes again when the rest is cancelled, and so do the scores that came with it.
     ui.heatMapsButton.click()
-    driver.waitUntil(lambda: desk.case.heatMapNodes.node(Pattern.TOT, Level.L1), "the first level")
+    driver.waitUntil(lambda: showsFirst(desk), "the first level")
     ui.heatMapsCancelButton.click()
     assert "Cancelled" in ui.heatMapsJobLabel.text
     assert not any(desk.case.heatMapNodes.node(p, level) for p in PATTERNS for level in Level)

@@ -22,6 +22,7 @@ from SScILDScoringLib.scan import scan_from_array  # noqa: E402
 from SScILDScoringLib.scene.case import ScoredCase  # noqa: E402
 from SScILDScoringLib.scene.errors import SceneError  # noqa: E402
 from SScILDScoringLib.scene.folder import caseFolder, nodesInFolder  # noqa: E402
+from SScILDScoringLib.scene.overlays import readOverlay  # noqa: E402
 from SScILDScoringLib.scene.volumes import volumeFromScan  # noqa: E402
 from SScILDScoringLib.scores import PATTERNS, LungProfile, Pattern, SliceScores  # noqa: E402
 
@@ -102,6 +103,29 @@ def test_a_ct_has_one_case_however_often_it_is_asked_for(scene, scan):
     assert ScoredCase.ofVolume(volume).node is case.node
     assert [c.node for c in ScoredCase.allIn(scene)] == [case.node]
     assert (case.levels, case.result, case.lungs) == (None, None, None)
+
+
+def test_unfinished_heat_maps_are_shown_but_are_no_part_of_the_result(scene, scan):
+    import slicer
+
+    case = ScoredCase.create(volumeFromScan(scan, "CT"))
+    result = result_of(scan, heat_maps=False)
+    case.setLungs(result.lungs)
+    case.setResult(result)
+    final = result_of(scan).heat_maps
+    for level, k, maps in zip(Level, result.slice_indices, final, strict=True):
+        case.showHeatMaps(level, k, replace(maps, exact=False, engine="preview"), unfinished=True)
+    node = case.heatMapNodes.node(Pattern.TOT, Level.L2)
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
+    assert "preview" in legend.GetTitleText()
+    assert np.allclose(readOverlay(node), final[1].of(Pattern.TOT), atol=1e-6)
+    assert not case.heatMapNodes.shows(Level.L2, result.slice_indices[1])
+    assert case.heatMapNodes.read(case.result) == ()
+    for level, k, maps in zip(Level, result.slice_indices, final, strict=True):
+        case.showHeatMaps(level, k, replace(maps, precision="bf16", tolerance=0.002, checked_positions=3))
+    assert legend.GetTitleText() == "TOT, change in percentage points"
+    read = case.heatMapNodes.read(case.result)
+    assert [(m.precision, m.tolerance, m.checked_positions, m.exact) for m in read] == [("bf16", 0.002, 3, True)] * 5
 
 
 def test_a_node_that_is_no_case_is_refused_with_a_sentence(scene, scan):

@@ -8,6 +8,7 @@ import pytest
 from small_bundles import l_net_bundle, s_net_bundle
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.errors import Cancelled, ModelError, ScanError, SettingsError
+from SScILDScoringLib.heatmaps import reporting
 from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
 from SScILDScoringLib.phantom import DiseaseSpec, PhantomSpec, make_phantom
 from SScILDScoringLib.pipeline import score_scan
@@ -166,6 +167,47 @@ def test_the_heat_maps_of_one_level_can_be_had_before_those_of_the_others(sessio
     assert session.score(levels, heat_maps=True, heat_map_settings=finer).heat_maps[2] is alone
     with pytest.raises(ScanError, match="no slice"):
         session.heat_maps(10_000)
+
+
+def test_who_waits_for_a_slice_sees_a_preview_grow_and_then_gets_the_exact_maps(session, monkeypatch):
+    monkeypatch.setattr(reporting, "INTERVAL", 0.0)
+    settings = HeatMapSettings(patch=20, step=8)
+    shown, told = [], []
+    k = session.find_levels().levels.slice_indices(session.scan)[1]
+    exact = session.heat_maps(k, settings, lambda *a: told.append(a[1]), shown.append)
+    assert exact.exact
+    assert exact.engine == "incremental"
+    assert {maps.engine for maps in shown} == {"preview"}
+    reached = [int(maps.covered.sum()) for maps in shown]
+    assert reached == sorted(reached)
+    assert reached[0] < reached[-1] == int(exact.covered.sum())
+    # Only the finished preview knows how far it may be from the exact maps, and it is no further.
+    assert [maps.tolerance for maps in shown[:-1]] == [None] * (len(shown) - 1)
+    if not shown[-1].exact:
+        assert 0 <= shown[-1].tolerance <= 0.02
+    assert np.corrcoef(shown[-1].maps.ravel(), exact.maps.ravel())[0, 1] > 0.9
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_there_is_no_preview_where_nobody_looks_or_the_exact_maps_are_quick(session, monkeypatch):
+    k = session.find_levels().levels.slice_indices(session.scan)[3]
+    assert session.heat_maps(k, HeatMapSettings(patch=20, step=20)).engine == "incremental"
+    monkeypatch.setattr(reporting, "INTERVAL", 0.0)
+    session._exact_seconds = 0.2  # what the latest maps took
+    shown = []
+    session.heat_maps(k, HeatMapSettings(patch=20, step=6), partial=shown.append)
+    assert {maps.engine for maps in shown} == {"incremental"}
+
+
+def test_the_message_says_which_slice_is_being_explained(session):
+    heard = []
+    settings = HeatMapSettings(patch=20, step=18)
+    session.score(
+        session.find_levels().levels, heat_maps=True, heat_map_settings=settings, progress=lambda *a: heard.append(a)
+    )
+    messages = [message for stage, _, message in heard if stage == "heat_maps"]
+    assert any(message.startswith("Slice 2 of 5. ") and "positions" in message for message in messages)
 
 
 def test_heat_maps_of_other_settings_are_others(session):

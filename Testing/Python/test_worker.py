@@ -194,6 +194,25 @@ def test_the_heat_maps_of_one_level_come_before_those_of_the_others(warm, here):
     assert np.allclose(maps.baseline.raw, wanted.baseline.raw, atol=1e-3)
 
 
+def test_heat_maps_that_are_not_finished_are_shown_to_who_asks_for_them(warm, here):
+    levels = answer(warm, warm.find_levels()).levels
+    k = levels.slice_indices(here.scan)[2]
+    fine, parts = HeatMapSettings(patch=24, step=2), []
+    number = warm.heat_maps(k, fine, partial=True)
+    event = warm.client.wait(number, timeout=240, partial=lambda e: parts.append(warm.value_of(e)))
+    maps = warm.value_of(event)
+    assert maps.exact
+    assert parts, "seconds of work, and nothing of it was shown"
+    reached = [int(part.covered.sum()) for part in parts]
+    assert 0 < reached[0] <= reached[-1] <= int(maps.covered.sum())
+    assert all(part.maps.shape == maps.maps.shape and np.isfinite(part.maps).all() for part in parts)
+    # Who does not ask is not told.
+    number = warm.heat_maps(k, HeatMapSettings(patch=24, step=3))
+    silent = []
+    warm.client.wait(number, timeout=240, partial=silent.append)
+    assert silent == []
+
+
 def test_loading_tells_the_device_and_the_models(warm, scan, bundles):
     number = warm.load(scan, device="cpu", **bundles)
     told = answer(warm, number)

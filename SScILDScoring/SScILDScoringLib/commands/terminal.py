@@ -98,6 +98,7 @@ class _Lines:
 
 def show_result(result: ScanResult, folder: object) -> None:
     """Levels, scores, extent, stage and findings of a scan, and where its report lies."""
+    from ..heat_map_words import how_made
     from ..report import source_name, stage_reason
     from ..results import NOTICE
     from ..scores import PATTERNS
@@ -127,6 +128,8 @@ def show_result(result: ScanResult, folder: object) -> None:
     for finding in result.findings:
         mark, style = _MARKS[finding.severity]
         out.print(Text.assemble((f"{mark} {finding.severity}: ", style), (finding.message, "")))
+    if result.heat_maps:
+        out.print(Text(f"Heat maps: {how_made(result.heat_maps)}"))
     out.print(Text(f"Report: {folder}/report.html"))
     out.print(Text(NOTICE, style="dim"))
 

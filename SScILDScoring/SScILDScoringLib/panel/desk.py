@@ -153,7 +153,7 @@ class Desk:
         """Lets the next :meth:`open` hand everything to the worker again."""
         self._openedKey = None
 
-    def run(self, row, message: str, ask, onResult, onRetry, then=None, searchAnew=False) -> Job:
+    def run(self, row, message: str, ask, onResult, onRetry, then=None, searchAnew=False, onPartial=None) -> Job:
         """Sends a user's request to the worker, with progress, cancel and errors in a section's row.
 
         Args:
@@ -162,6 +162,7 @@ class Desk:
             onResult: takes the answer. It changes the scene, all at once.
             onRetry: what "Try again" does. then: called after the work was cancelled or failed.
             searchAnew: see :meth:`open`.
+            onPartial: takes what there is of the answer so far, where the request asks for that.
         """
         node, state = self.volumeNode, volumeState(self.volumeNode)
 
@@ -192,7 +193,10 @@ class Desk:
 
         row.start(message, self.cancel)
         self.open(searchAnew)
-        return self.worker.submit(Job(ask, result, row.progress, failed, cancelled, wanted, unwanted))
+        job = Job(ask, result, row.progress, failed, cancelled, wanted, unwanted)
+        if onPartial is not None:
+            job.onPartial = onPartial
+        return self.worker.submit(job)
 
     def cancel(self) -> None:
         """Stops whatever the worker does."""

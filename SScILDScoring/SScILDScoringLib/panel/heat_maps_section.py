@@ -26,6 +26,7 @@ class HeatMapsSection:
         self.desk, self.ui = desk, desk.ui
         self.row = JobRow(desk.ui, "heatMaps")
         self._networkThresholds: dict[str, float] | None = None  # as last taken over into the settings
+        self._notice = ""  # what is to be known of the map that is being shown
         ui = desk.ui
         titles = [(f"{p.value.upper()} {what}", tip) for p in PATTERNS for what, tip in _kinds()]
         prepareTable(ui.derivedTable, [(_("Level"), ""), *titles], rows=5)
@@ -45,9 +46,9 @@ class HeatMapsSection:
         self._networkThresholds = None
 
     def compute(self, *_args) -> None:
-        """Computes the maps of levels that have none; each is shown as soon as it is there when that is wanted.
+        """Computes the maps of levels that have none; each is shown while it is computed when that is wanted.
 
-        A coarse map first would be quicker still. There is none: see the notes for redistributors in the README.
+        A preview comes first where the exact map takes long (see :meth:`ScoringSession.heat_maps`).
         """
         desk = self.desk
         before = RememberedMaps(desk.case)
@@ -134,7 +135,9 @@ class HeatMapsSection:
 
     def _showState(self, result, some: bool, stale: bool) -> None:
         text = ""
-        if result is not None and some and (stale or not result.heat_maps) and not self.row.running:
+        if self.row.running:
+            text = self._notice
+        elif result is not None and some and (stale or not result.heat_maps):
             text = _("A level moved: its heat map is missing. Compute again; the others are kept.")
         self.ui.heatMapsLabel.setText(text)
         self.ui.heatMapsLabel.setVisible(bool(text))
@@ -184,19 +187,32 @@ class HeatMapsSection:
             self._askAll(before)
             return
         (level, k), rest = missing[0], missing[1:]
+        looking = False
 
-        def show(maps) -> None:
+        def show(maps, unfinished: bool = False) -> None:
+            nonlocal looking
             with slicer.util.RenderBlocker():
-                self.desk.case.showHeatMaps(level, k, maps)
-            self._choosePattern(self._shownPattern())
-            self.desk.showPattern()
+                self.desk.case.showHeatMaps(level, k, maps, unfinished)
+            if not looking:
+                self._choosePattern(self._shownPattern())
+                self.desk.showPattern()
+            looking = True
+
+        def showPart(maps) -> None:
+            show(maps, unfinished=True)
+            self._tell(_partNotice(level, maps))
+
+        def showAll(maps) -> None:
+            show(maps)
             self._askNext(rest, before)
 
         message = _("Computing the heat maps of level {level}; {count} more to come")
         message = message.format(level=f"{level:d}", count=len(rest))
-        self._run(message, lambda session: session.heat_maps(k), show, before)
+        self._tell("")
+        self._run(message, lambda session: session.heat_maps(k, partial=True), showAll, before, showPart)
 
     def _askAll(self, before: RememberedMaps) -> None:
+        self._tell("")
         self._score(self._computed, before, heatMaps=True)
 
     def _score(self, onResult, before: RememberedMaps, heatMaps: bool) -> None:
@@ -210,7 +226,14 @@ class HeatMapsSection:
             before,
         )
 
-    def _run(self, message: str, ask, onResult, before: RememberedMaps) -> None:
+    def _tell(self, notice: str) -> None:
+        """Says what is to be known of the map that is being shown, until its work ends."""
+        if notice != self._notice:
+            self._notice = notice
+            self.ui.heatMapsLabel.setText(notice)
+            self.ui.heatMapsLabel.setVisible(bool(notice))
+
+    def _run(self, message: str, ask, onResult, before: RememberedMaps, onPartial=None) -> None:
         desk = self.desk
 
         def restore() -> None:
@@ -219,7 +242,7 @@ class HeatMapsSection:
             desk.showPattern()
             desk.refresh()
 
-        desk.run(self.row, message, ask, onResult, self.compute, restore)
+        desk.run(self.row, message, ask, onResult, self.compute, restore, onPartial=onPartial)
         desk.refresh()
 
     def _shownPattern(self) -> str:
@@ -237,6 +260,19 @@ class HeatMapsSection:
 def _same(one: dict[str, float], other: dict[str, float]) -> bool:
     """Whether two sets of thresholds are equal to a hundredth of a point, which is all that the sliders show."""
     return all(abs(one[name] - other[name]) < 0.006 for name in one)
+
+
+def _partNotice(level: Level, maps) -> str:
+    """What a map is that is not finished."""
+    name = f"{level:d}"
+    if maps.exact:
+        return _("Level {level}: the map is unfinished; its rows appear as they are computed.").format(level=name)
+    if maps.tolerance is None:
+        return _("Level {level}: a preview appears; the exact map follows.").format(level=name)
+    return _(
+        "Level {level}: a preview, within {share} % of the map's largest value where it was checked. "
+        "The exact map follows."
+    ).format(level=name, share=f"{100 * maps.tolerance:.2g}")
 
 
 def _kinds() -> list[tuple[str, str]]:

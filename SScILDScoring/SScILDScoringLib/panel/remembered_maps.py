@@ -40,8 +40,8 @@ class RememberedMaps:
                     continue
                 _id, k, values, facts = former
                 updateOverlay(node, case.scan, k, values)
-                for name, value in facts.items():
-                    node.SetAttribute(name, value)
+                for name in {*node.GetAttributeNames(), *facts}:
+                    node.SetAttribute(name, facts.get(name))
         if self.result is not None:
             case.setResult(self.result)
             return

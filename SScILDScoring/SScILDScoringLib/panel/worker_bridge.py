@@ -28,6 +28,7 @@ class Job:
         onCancelled: called when the work was stopped; nothing has changed then.
         wanted: asked before the answer is used; False drops it (its CT is no longer there, for example).
         onUnwanted: called when it was dropped for that reason.
+        onPartial: called with what there is of the value so far, where the request asks for that.
     """
 
     ask: Callable
@@ -37,6 +38,7 @@ class Job:
     onCancelled: Callable[[], None]
     wanted: Callable[[], bool] = lambda: True
     onUnwanted: Callable[[], None] = lambda: None
+    onPartial: Callable = lambda value: None
     dropped: bool = field(default=False, init=False)
 
 
@@ -174,6 +176,9 @@ class WorkerBridge:
             if not job.dropped:
                 job.onProgress(event.fraction, event.message)
             return
+        if event.kind == "partial":
+            self._showPartial(job, event)
+            return
         if self._held is not None:
             self._held.append(event)
             return
@@ -189,8 +194,17 @@ class WorkerBridge:
             else:
                 job.onFailed(event.message, "" if event.user_error else self.log())
             return
+        self._use(job, job.onResult, event)
+
+    def _showPartial(self, job: Job, event) -> None:
+        """Only while somebody can see it: the next one, or the result, will hold more."""
+        if self._held is None and not job.dropped and job.wanted():
+            self._use(job, job.onPartial, event)
+
+    def _use(self, job: Job, function: Callable, event) -> None:
+        """Gives an event's value to a job's function; what goes wrong there fails the job."""
         try:
-            job.onResult(self._session.value_of(event))
+            function(self._session.value_of(event))
         except SScILDError as error:
             job.onFailed(str(error), "")
         except Exception as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import write_text
+from ..heat_map_words import how_made
 from ..levels import Levels
 from ..preprocessing import resize_slice
 from ..results import NOTICE, ScanResult, plain
@@ -93,6 +94,7 @@ def report_html(
         pattern_colours={p.value: PATTERN_COLOURS[p] for p in PATTERNS},
         overviews=_overviews(result),
         level_cards=_level_cards(result),
+        heat_maps_made=how_made(result.heat_maps) if result.heat_maps else "",
         heat_limit=HEAT_LIMIT,
         heat_gradient=css_gradient(heat_colours, -HEAT_LIMIT, HEAT_LIMIT),
         share_gradient=css_gradient(share_colours, 0, 1),

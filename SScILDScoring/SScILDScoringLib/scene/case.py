@@ -251,14 +251,15 @@ class ScoredCase:
         self._result = None
         self._result = text, self._restored(result)
 
-    def showHeatMaps(self, level: Level, k: int, maps) -> None:
+    def showHeatMaps(self, level: Level, k: int, maps, unfinished: bool = False) -> None:
         """Shows the heat maps of one level while those of the others are still being computed.
 
         Args:
             level: which. k: canonical index of the slice they belong to.
             maps: :class:`~SScILDScoringLib.heatmaps.HeatMaps`.
+            unfinished: they are a preview or grow still (see :meth:`HeatMapNodes.put`).
         """
-        self._own(*self.heatMapNodes.put(self.scan, level, k, maps))
+        self._own(*self.heatMapNodes.put(self.scan, level, k, maps, unfinished))
 
     def afterLoading(self) -> None:
         """Brings the table up to date with the volume as it was loaded; for every case of a loaded scene."""

@@ -13,7 +13,7 @@ from .overlays import addLegend, createOverlay, readOverlay, setWindow, showOver
 from .removal import removeNode
 from .views import LEVEL_VIEWS, viewNodeID
 
-_SLICE, _FACTS = "SScILD.slice", "SScILD.heatMap"
+_SLICE, _FACTS, _UNFINISHED = "SScILD.slice", "SScILD.heatMap", "SScILD.unfinished"
 
 
 class HeatMapNodes:
@@ -36,9 +36,12 @@ class HeatMapNodes:
         return all(self.node(pattern, level) is not None for pattern in PATTERNS for level in Level)
 
     def shows(self, level: Level, k: int) -> bool:
-        """Whether all three overlays of a level are there and belong to axial slice ``k`` (canonical)."""
+        """Whether all three overlays of a level are there, finished, and belong to axial slice ``k`` (canonical)."""
         nodes = [self.node(pattern, level) for pattern in PATTERNS]
-        return all(node is not None and node.GetAttribute(_SLICE) == str(k) for node in nodes)
+        return all(
+            node is not None and node.GetAttribute(_SLICE) == str(k) and node.GetAttribute(_UNFINISHED) is None
+            for node in nodes
+        )
 
     def update(self, scan, result: ScanResult) -> list:
         """Makes the overlays those of ``result``; takes away those of slices that it no longer scores.
@@ -63,8 +66,11 @@ class HeatMapNodes:
             for level in Level:
                 removeNode(self.node(pattern, level))
 
-    def put(self, scan, level: Level, k: int, maps) -> list:
+    def put(self, scan, level: Level, k: int, maps, unfinished: bool = False) -> list:
         """Makes the overlays of one level those of ``maps``, which belong to axial slice ``k`` (canonical).
+
+        Args:
+            unfinished: they are a preview or grow still. They are shown, but are no part of the result.
 
         Returns:
             The level's overlay nodes.
@@ -76,10 +82,12 @@ class HeatMapNodes:
                 name = f"L{level:d} {pattern.value.upper()} heat map"
                 node = createOverlay(self._case.GetScene(), scan, k, values, name)
                 self._case.SetNodeReferenceID(_role(pattern, level), node.GetID())
-                title = f"{pattern.value.upper()}, change in percentage points"
-                addLegend(node, [viewNodeID(LEVEL_VIEWS[level - 1])], title)
             else:
                 updateOverlay(node, scan, k, values)
+            kind = "" if not unfinished else " (unfinished)" if maps.exact else " (preview)"
+            title = f"{pattern.value.upper()}{kind}, change in percentage points"
+            addLegend(node, [viewNodeID(LEVEL_VIEWS[level - 1])], title)
+            node.SetAttribute(_UNFINISHED, "1" if unfinished else None)
             node.SetAttribute(_SLICE, str(k))
             node.SetAttribute(_FACTS, json.dumps(_facts(maps)))
             nodes.append(node)
@@ -122,6 +130,11 @@ class HeatMapNodes:
                     facts["engine"],
                     facts["network_runs"],
                     facts["seconds"],
+                    # Scenes saved by earlier versions lack these: all their maps were exact.
+                    facts.get("precision", "fp32"),
+                    facts.get("exact", True),
+                    facts.get("tolerance"),
+                    facts.get("checked_positions", 0),
                 )
             )
         return tuple(found)
@@ -138,4 +151,8 @@ def _facts(maps) -> dict:
         "network_runs": int(maps.network_runs),
         "seconds": float(maps.seconds),
         "baseline": list(maps.baseline.raw),
+        "precision": maps.precision,
+        "exact": bool(maps.exact),
+        "tolerance": maps.tolerance,
+        "checked_positions": int(maps.checked_positions),
     }

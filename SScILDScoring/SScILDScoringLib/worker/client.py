@@ -6,7 +6,7 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from subprocess import Popen
 
@@ -181,13 +181,20 @@ class WorkerClient:
         self._events.clear()
         return events
 
-    def wait(self, number: int, progress: Progress = silent, timeout: float | None = None) -> Event:
+    def wait(
+        self,
+        number: int,
+        progress: Progress = silent,
+        timeout: float | None = None,
+        partial: Callable[[Event], None] = lambda event: None,
+    ) -> Event:
         """Waits for the answer to one request; events of others stay for :meth:`poll`.
 
         Args:
             number: the id that :meth:`request` gave.
             progress: told about its progress; when it raises (Cancelled), the worker is ended.
             timeout: seconds; None waits as long as it takes.
+            partial: given the ``partial`` events of a request that asks for them.
 
         Returns:
             The ``result`` event.
@@ -203,7 +210,7 @@ class WorkerClient:
         try:
             while True:
                 self._hear()
-                answer = self._take(number, progress)
+                answer = self._take(number, progress, partial)
                 if answer is not None or number not in self._pending:
                     break
                 left = 0.1 if end is None else end - time.monotonic()
@@ -220,13 +227,17 @@ class WorkerClient:
             raise TimeoutError(f"no answer to request {number} within {timeout:g} s")
         raise ValueError(f"no request {number} waits for an answer")
 
-    def _take(self, number: int, progress: Progress) -> Event | None:
+    def _take(self, number: int, progress: Progress, partial: Callable[[Event], None]) -> Event | None:
         """Passes on the progress of a request and returns its answer, if it is there."""
-        for event in [e for e in self._events if e.id == number]:
-            self._events.remove(event)
-            if event.kind != "progress":
+        mine = [e for e in self._events if e.id == number]
+        self._forget(number)
+        for event in mine:
+            if event.kind == "partial":
+                partial(event)
+            elif event.kind == "progress":
+                progress(event.stage, event.fraction, event.message)
+            else:
                 return event
-            progress(event.stage, event.fraction, event.message)
         return None
 
     def _forget(self, number: int) -> None:
@@ -262,6 +273,8 @@ class WorkerClient:
         elif kind == "progress" and message["id"] in self._pending:
             fields = {name: message[name] for name in ("id", "stage", "fraction", "message")}
             self._events.append(Event("progress", **fields))
+        elif kind == "partial" and message["id"] in self._pending:
+            self._receive_partial(message)
         elif kind == "result":
             self._receive_result(message)
         elif kind == "failed" and message["id"] == _REOPENING:
@@ -272,6 +285,14 @@ class WorkerClient:
                 self._load = None
             fields = {name: message[name] for name in ("id", "message", "user_error")}
             self._events.append(Event("failed", **fields))
+
+    def _receive_partial(self, message: dict) -> None:
+        """Keeps the newest only: an older one that nobody has fetched yet is of no use any more."""
+        number = message["id"]
+        with suppress(ProtocolError):
+            arrays = {name: read_array(self._folder.path, file) for name, file in message["arrays"].items()}
+            self._events = deque(e for e in self._events if (e.kind, e.id) != ("partial", number))
+            self._events.append(Event("partial", number, value=message["value"], arrays=arrays))
 
     def _receive_result(self, message: dict) -> None:
         number = message["id"]

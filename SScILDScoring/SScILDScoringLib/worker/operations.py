@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..heatmaps.maps import HeatMaps
 from ..heatmaps.replacement import HeatMapSettings
 from ..lungs import LungMask
 from ..pipeline import find_model
@@ -51,6 +52,10 @@ class Reply:
     keep: dict = field(default_factory=dict)
 
 
+def _nobody_looks(_reply: Reply) -> None:
+    """For requests whose answer is wanted only when it is complete."""
+
+
 class Operations:
     """The state of a worker: its networks and the open scan.
 
@@ -65,9 +70,22 @@ class Operations:
         self._networks: dict[tuple[str, str], SliceNetwork] = {}
         self._settings: list[HeatMapSettings] = []
         self._written: OrderedDict[str, None] = OrderedDict()
+        self._show: Callable[[Reply], None] = _nobody_looks
 
-    def run(self, op: str, params: Mapping, arrays: Mapping[str, str], progress: Progress) -> Reply:
+    def run(
+        self,
+        op: str,
+        params: Mapping,
+        arrays: Mapping[str, str],
+        progress: Progress,
+        show: Callable[[Reply], None] = _nobody_looks,
+    ) -> Reply:
         """Does what a request asks for.
+
+        Args:
+            op, params, arrays: of the request.
+            progress: told how far it is.
+            show: given what there is of the answer so far, where the request asks for that.
 
         Raises:
             ProtocolError: there is no such operation, or it has no such parameters or arrays.
@@ -88,6 +106,7 @@ class Operations:
             bound = inspect.signature(operation).bind(progress, arrays, **params)
         except TypeError as error:
             raise ProtocolError(f"{op}: {error}") from error
+        self._show = show
         return operation(*bound.args, **bound.kwargs)
 
     # ---- operations ------------------------------------------------------------------------------------------------
@@ -171,15 +190,30 @@ class Operations:
         return Reply({**plain_result(result), "lungs": result.lungs.method}, files, self._keep())
 
     def _heat_maps(
-        self, progress: Progress, arrays: Mapping[str, str], *, slice_index: int, settings: dict | None = None
+        self,
+        progress: Progress,
+        arrays: Mapping[str, str],
+        *,
+        slice_index: int,
+        settings: dict | None = None,
+        partial: bool = False,
     ) -> Reply:
         chosen = HeatMapSettings(**settings) if settings is not None else None
-        maps = self._open.heat_maps(slice_index, chosen, progress)
+        maps = self._open.heat_maps(slice_index, chosen, progress, self._show_part if partial else None)
         files = {
             name: self._slice_file(f"{name}-{slice_index}-{self._number_of(maps.settings)}", array)
             for name, array in heat_map_arrays(maps).items()
         }
         return Reply(plain_heat_maps(maps), files, self._keep())
+
+    def _show_part(self, maps: HeatMaps) -> None:
+        """Maps that are not finished: always in the same two files. They can be missed, but not stop the work."""
+        with suppress(OSError):
+            files = {
+                name: write_array(self._folder, file_name(self._generation, f"part-{name}"), array)
+                for name, array in heat_map_arrays(maps).items()
+            }
+            self._show(Reply(plain_heat_maps(maps), files))
 
     # ---- state -----------------------------------------------------------------------------------------------------
 

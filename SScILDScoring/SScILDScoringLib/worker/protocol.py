@@ -1,8 +1,8 @@
 """What a worker and its client say to each other: one JSON object a line, checked on both sides.
 
 Client to worker, on its standard input: ``hello`` once, then ``request``. Worker to client, on its standard output:
-``ready`` (or ``refused``) once, then ``progress``, ``result`` and ``failed``. Arrays travel as files (:mod:`.arrays`);
-a message holds their names. The end of its input ends the worker.
+``ready`` (or ``refused``) once, then ``progress``, ``partial``, ``result`` and ``failed``. Arrays travel as files
+(:mod:`.arrays`); a message holds their names. The end of its input ends the worker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import SScILDError
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Changes whenever a message changes its meaning. Client and worker of different numbers refuse each other."""
 
 LONGEST_LINE = 64 * 1024 * 1024
@@ -27,6 +27,7 @@ FIELDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "ready": {"protocol": int, "software": str, "process": int},
     "refused": {"message": str},
     "progress": {"id": int, "stage": str, "fraction": _NUMBER, "message": str},
+    "partial": {"id": int, "value": object, "arrays": dict},
     "result": {"id": int, "value": object, "arrays": dict, "keep": dict},
     "failed": {"id": int, "message": str, "user_error": bool},
 }
@@ -46,11 +47,11 @@ class Event:
     """Something that happened in the worker.
 
     Args:
-        kind: ``progress``, ``result``, ``failed`` or ``died``.
+        kind: ``progress``, ``partial``, ``result``, ``failed`` or ``died``.
         id: the request it belongs to; 0 for ``died``.
         stage, fraction, message: of ``progress``; ``message`` is the sentence for people of ``failed`` and ``died``.
-        value: of ``result``: plain values.
-        arrays: of ``result``: arrays by name, read-only, backed by files.
+        value: of ``result`` and ``partial`` (what there is of the result so far): plain values.
+        arrays: of ``result`` and ``partial``: arrays by name, read-only, backed by files.
         user_error: of ``failed``: a person can mend it; else it is a defect, whose traceback is in the log.
         cancelled: of ``failed``: because :meth:`~.client.WorkerClient.cancel` was called.
         log: of ``died``: the last lines the worker wrote.

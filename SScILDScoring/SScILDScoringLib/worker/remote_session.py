@@ -120,9 +120,17 @@ class RemoteSession:
         }
         return self._noted(self.client.request("score", params), "score")
 
-    def heat_maps(self, slice_index: int, settings: HeatMapSettings | None = None) -> int:
-        """Computes the heat maps of one slice (canonical index), kept for :meth:`score`. Its value: HeatMaps."""
-        params = {"slice_index": int(slice_index), "settings": settings.to_dict() if settings is not None else None}
+    def heat_maps(self, slice_index: int, settings: HeatMapSettings | None = None, partial: bool = False) -> int:
+        """Computes the heat maps of one slice (canonical index), kept for :meth:`score`. Its value: HeatMaps.
+
+        With ``partial``, events of that kind bring what there is so far, several times a second: maps that grow, and
+        a preview (see :meth:`ScoringSession.heat_maps`).
+        """
+        params = {
+            "slice_index": int(slice_index),
+            "settings": settings.to_dict() if settings is not None else None,
+            "partial": bool(partial),
+        }
         return self._noted(self.client.request("heat_maps", params), "heat_maps")
 
     def close(self) -> int:
@@ -133,15 +141,18 @@ class RemoteSession:
     # ---- answers ---------------------------------------------------------------------------------------------------
 
     def value_of(self, event: Event) -> dict | LungMask | FoundLevels | HeatMaps | ScanResult | None:
-        """What a ``result`` event of this session brought, with scan and arrays attached. To be called once for each.
+        """What a ``result`` or ``partial`` event of this session brought, with scan and arrays attached.
+
+        To be called once for each result.
 
         Raises:
             KeyError: the event is no result of a request of this session.
         """
-        if event.kind != "result":
+        if event.kind not in ("result", "partial"):
             raise KeyError(f"a {event.kind} event has no value")
-        op, scan = self._requests.pop(event.id)
-        self._requests = {number: request for number, request in self._requests.items() if number > event.id}
+        op, scan = self._requests[event.id]
+        if event.kind == "result":
+            self._requests = {number: request for number, request in self._requests.items() if number > event.id}
         if op == "lungs":
             return self._lungs_of(event, scan)
         if op == "find_levels":

@@ -93,7 +93,11 @@ class Server:
         number = message["id"]
         try:
             progress = _Throttled(self._say, number)
-            reply = operations.run(message["op"], message["params"], message["arrays"], progress)
+
+            def show(part) -> None:
+                self._say("partial", id=number, value=part.value, arrays=part.arrays)
+
+            reply = operations.run(message["op"], message["params"], message["arrays"], progress, show)
             keep = {"params": {}, "arrays": {}, **reply.keep}
             self._say("result", id=number, value=reply.value, arrays=reply.arrays, keep=keep)
         except SScILDError as error:

@@ -1,0 +1,49 @@
+"""Where a heat map's time goes, by step, from torch's profiler."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+STEPS = (
+    ("linear + GELU", ("_linear_pointwise", "addmm", "aten::mm", "aten::linear", "gelu", "bmm", "matmul")),
+    ("convolution", ("convolution", "conv2d")),
+    ("norm", ("layer_norm", "batch_norm")),
+    ("pooling", ("pool",)),
+    (
+        "gather, paste and copies",
+        ("copy", "index", "gather", "cat", "pad", "clone", "contiguous", "slice"),
+    ),
+    ("adds and other elementwise", ("add", "sub", "mul", "div", "relu", "sigmoid", "sum", "mean", "zero_", "fill_")),
+)
+"""Steps and what the names of their operators contain; the first that fits counts."""
+
+
+def step_of(operator: str) -> str:
+    """The step that an operator belongs to."""
+    return next((step for step, parts in STEPS if any(part in operator for part in parts)), "other operators")
+
+
+def steps_of_profile(work: Callable[[], object]) -> tuple[list[tuple[str, float]], float]:
+    """Shares of the processor time by step, largest first, of all threads; and the seconds of wall time.
+
+    What torch does not see (patches, sums, Python itself) is ``outside torch``; it is measured against the wall time
+    and means something on one thread only.
+    """
+    from torch.profiler import ProfilerActivity, _ExperimentalConfig, profile
+
+    try:
+        everywhere = {"experimental_config": _ExperimentalConfig(profile_all_threads=True)}
+    except TypeError:  # older versions see the calling thread only
+        everywhere = {}
+    started = time.perf_counter()
+    with profile(activities=[ProfilerActivity.CPU], **everywhere) as profiler:
+        work()
+    seconds = time.perf_counter() - started
+    steps: dict[str, float] = defaultdict(float)
+    for event in profiler.key_averages():
+        steps[step_of(event.key)] += event.self_cpu_time_total / 1e6
+    steps["outside torch"] = max(seconds - sum(steps.values()), 0.0)
+    total = sum(steps.values())
+    return sorted(((name, s / total) for name, s in steps.items()), key=lambda pair: -pair[1]), seconds
