@@ -9,15 +9,17 @@ from typing import Annotated
 import typer
 
 from SScILDScoringLib.cli import app, run
-from SScILDScoringLib.commands.terminal import STAGES, say, shown_progress
+from SScILDScoringLib.commands.terminal import STAGES, complain, console, say, shown_progress
 from SScILDScoringLib.errors import SettingsError
 
-from . import cli_agreement, cli_cohort, cli_crossvalidate, cli_evaluate, cli_study
+from . import cli_agreement, cli_cohort, cli_crossvalidate, cli_evaluate, cli_pack, cli_study
 
 STAGES.update(
     {
         "scans": "Reading scans",
         "phantoms": "Making phantoms",
+        "download": "Downloading weights",
+        "estimate": "Estimating",
         "train": "Training",
         "validate": "Validating",
         "evaluate": "Evaluating",
@@ -35,32 +37,48 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replaces a value: training.minutes=5.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
+Estimated = Annotated[
+    bool, typer.Option("--estimate", help="Only say how much memory, disk and time it needs. Exit code 2: not enough.")
+]
 
 
 @train.command("levels")
 def train_levels(
-    config: Config, output: Output = None, resume: Resume = False, set_: Set = None, quiet: Quiet = False
+    config: Config,
+    output: Output = None,
+    resume: Resume = False,
+    set_: Set = None,
+    estimate: Estimated = False,
+    quiet: Quiet = False,
 ) -> None:
     """Trains an L-Net, which finds the five levels.
 
     Example: sscild train levels l_net_starter -o runs/l_net_starter
     """
-    _train("levels", config, output, resume, set_ or [], quiet)
+    _train("levels", config, output, resume, set_ or [], estimate, quiet)
 
 
 @train.command("scores")
 def train_scores(
-    config: Config, output: Output = None, resume: Resume = False, set_: Set = None, quiet: Quiet = False
+    config: Config,
+    output: Output = None,
+    resume: Resume = False,
+    set_: Set = None,
+    estimate: Estimated = False,
+    quiet: Quiet = False,
 ) -> None:
     """Trains an S-Net, which scores a slice.
 
     Example: sscild train scores s_net_starter -o runs/s_net_starter --set training.minutes=10
     """
-    _train("scores", config, output, resume, set_ or [], quiet)
+    _train("scores", config, output, resume, set_ or [], estimate, quiet)
 
 
-def _train(kind: str, config: str, output: Path | None, resume: bool, overrides: list[str], quiet: bool) -> None:
+def _train(
+    kind: str, config: str, output: Path | None, resume: bool, overrides: list[str], estimate: bool, quiet: bool
+) -> None:
     from .config import read_yaml
+    from .loop.team import Team
     from .recipes import recipe_of
     from .training import Trainer
 
@@ -69,12 +87,41 @@ def _train(kind: str, config: str, output: Path | None, resume: bool, overrides:
         raise SettingsError(f"{config} is a configuration for {values.get('recipe')}, not for {kind}.")
     folder = output or Path("runs") / Path(config).stem
     recipe = recipe_of(values)
+    if estimate:
+        _show_estimate(recipe, folder, quiet)
+        return
+    quiet = quiet or not Team.from_environment().leads
     with shown_progress(quiet) as progress:
         result = Trainer(recipe, folder, resume, _logged(progress, quiet)).run()
+    if not Team.from_environment().leads:
+        return
+    if result.reason == "stopped":
+        say(f"Stopped as asked at step {result.last_step}; go on with --resume. The run is in {folder}.")
+        return
+    ends = {"time": " The time was over.", "patience": " It got no better and was stopped early."}
     say(
         f"Best validation MAE {result.best_mae:.3g} at step {result.best_step} of {result.last_step}; the run is in "
-        f"{folder}. Make a bundle of it: sscild pack {folder} -o BUNDLE"
+        f"{folder}.{ends.get(result.reason, '')} Make a bundle of it: sscild models pack {folder}"
     )
+
+
+def _show_estimate(recipe, folder: Path, quiet: bool) -> None:
+    """Prints what the training needs. Exit code 2 when something is not enough."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from .loop.estimate import estimate, in_words
+
+    with shown_progress(quiet) as progress:
+        found = estimate(recipe, folder, progress=progress)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for what, how_much in in_words(found):
+        table.add_row(Text(what), Text(how_much))
+    console().print(table)
+    for warning in found.warnings:
+        complain(f"sscild: {warning}")
+    if found.warnings:
+        raise typer.Exit(2)
 
 
 def _logged(progress, quiet: bool):
@@ -90,46 +137,12 @@ def _logged(progress, quiet: bool):
     return both
 
 
-@app.command("pack")
-def pack(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training run.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="BUNDLE", help="Folder of the model bundle.")],
-    accuracy: Annotated[
-        list[Path] | None, typer.Option("--accuracy", help="Figures of sscild evaluate (JSON) for the model card.")
-    ] = None,
-    thresholds: Annotated[
-        int, typer.Option("--thresholds", min=0, help="S-Net: choose heat-map thresholds on so many validation slices.")
-    ] = 0,
-    last: Annotated[bool, typer.Option("--last", help="Take the weights at the end, not the best ones.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Makes a model bundle of a training run's best checkpoint.
-
-    Example: sscild pack runs/s_net_starter -o my_bundle --thresholds 12
-    """
-    from .evaluation import read_accuracy
-    from .packing import pack_run
-
-    figures = {key: value for path in accuracy or [] for key, value in read_accuracy(path).items()}
-    with shown_progress(quiet) as progress:
-        bundle = pack_run(
-            run_folder,
-            output,
-            accuracy=figures,
-            threshold_slices=thresholds,
-            last=last,
-            overwrite=overwrite,
-            progress=progress,
-        )
-    say(f"{bundle.name} {bundle.version} is in {output}.")
-
-
 app.add_typer(train, name="train")
 app.add_typer(cli_evaluate.app, name="evaluate")
 app.add_typer(cli_cohort.app, name="cohort")
 app.add_typer(cli_crossvalidate.app, name="crossvalidate")
 cli_agreement.add_to(app)
+cli_pack.add_to(app)
 cli_study.add_analyse()
 
 

@@ -20,11 +20,15 @@ from .slice_data import LUNG
 from .training import trained_network
 
 if TYPE_CHECKING:
+    import torch
+
     from SScILDScoringLib.models import ModelBundle
 
     from .recipes.scores import ScoresRecipe
 
 LICENCE_FILE = "LICENSE.txt"
+MOST_DIFFERENCE = 0.5
+"""Percentage points or slices by which float16 weights may change an answer to an image of noise."""
 
 
 def pack_run(
@@ -78,7 +82,24 @@ def pack_run(
         with tempfile.TemporaryDirectory() as temporary:
             draft = write_bundle(Path(temporary) / said.name, network, kind, config.input, **stated)
             stated["heat_maps"] = heat_map_settings(recipe, draft, threshold_slices, progress)
-    return write_bundle(folder, network, kind, config.input, overwrite=overwrite, **stated)
+    bundle = write_bundle(folder, network, kind, config.input, overwrite=overwrite, **stated)
+    _compare(bundle, network, recipe.example(2)["image"])
+    return bundle
+
+
+def _compare(bundle: ModelBundle, network: torch.nn.Module, images: torch.Tensor) -> None:
+    """Raises ModelError unless the bundle, whose weights are float16, answers as the trained network does."""
+    import torch
+
+    from SScILDScoringLib.errors import ModelError
+
+    with torch.inference_mode():
+        difference = float((bundle.network()(images) - network.eval()(images)).abs().max())
+    if not difference <= MOST_DIFFERENCE:
+        raise ModelError(
+            f"The bundle {bundle.folder} was written, but its answers differ from the trained network's by "
+            f"{difference:.2g} (at most {MOST_DIFFERENCE} is accepted): its weights do not fit into float16."
+        )
 
 
 def heat_map_settings(recipe: ScoresRecipe, bundle: ModelBundle, slices: int, progress: Progress) -> dict[str, Any]:

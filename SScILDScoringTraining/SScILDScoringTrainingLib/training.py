@@ -23,6 +23,7 @@ from torch import nn
 from SScILDScoringLib.errors import SettingsError
 
 from .checkpoints import load_checkpoint, newest_checkpoint
+from .loop.estimate import Estimate, estimate
 from .loop.precision import chosen_device, low_precision_helps
 from .loop.recipe import Recipe, TrainingResult, regression_loss
 from .loop.schedule import learning_rate_factor
@@ -30,10 +31,12 @@ from .loop.trainer import Trainer
 from .runfolder import RunFolder
 
 __all__ = [
+    "Estimate",
     "Recipe",
     "Trainer",
     "TrainingResult",
     "chosen_device",
+    "estimate",
     "learning_rate_factor",
     "low_precision_helps",
     "regression_loss",
