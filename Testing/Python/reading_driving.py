@@ -94,6 +94,13 @@ class Reader(PanelDriver):
         self.ui.readingStartButton.click()
         self.settle()
 
+    def willAnswer(self, *yes: bool) -> None:
+        """Answers the next questions with Yes or No."""
+        import qt
+
+        self.application.testing = False
+        self.application.dialogs.willAnswer(*(qt.QMessageBox.Yes if one else qt.QMessageBox.No for one in yes))
+
     def keys(self, *names: str) -> None:
         """Presses keys one after the other: ``"2", "0", "Tab", "Shift+Tab", "Ctrl+Up"``."""
         from PySide6.QtCore import Qt

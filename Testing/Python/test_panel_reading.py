@@ -435,6 +435,37 @@ def test_two_cannot_read_the_same_session_at_once(reader, study):
         assert "open already" in reader.message
 
 
+def test_leaving_asks_only_when_something_would_be_lost(reader, study):
+    reader.begin(study("given"))
+    reader.type(20)
+    reader.willAnswer(False)
+    reader.keys("E")
+    assert reader.cell(1, 1) == "20"
+    reader.willAnswer(True)
+    reader.keys("E")
+    assert reader.sitting is None
+    reader.begin(reader.section.setup.folder)
+    assert reader.cell(1, 1) == "?"
+    reader.keys("E")
+    assert reader.sitting is None
+
+
+def test_a_disk_that_cannot_be_written_is_said_and_the_case_stays(reader, study):
+    folder = study("given")
+    reader.begin(folder)
+    item = reader.sitting.item.id
+    reader.fillCase()
+    log = reader.sitting.session._log
+    log._file.close()  # what a network drive that goes away does to an open file
+    reader.keys("Enter")
+    assert "NOT be stored" in reader.message
+    assert reader.sitting.item.id == item
+    assert reader.cell(1, 1) == "20"
+    log._file = log.path.open("ab", buffering=0)
+    reader.keys("Enter")
+    assert answers(folder)[item].is_complete
+
+
 # ---- blinded ---------------------------------------------------------------------------------------------------------
 
 
@@ -475,8 +506,8 @@ def test_a_case_that_cannot_be_opened_is_named_by_its_blinded_name_only(reader, 
 def test_the_rest_of_the_panel_is_gone_while_somebody_reads(reader, study):
     reader.chooseCT()
     reader.ui.placeByHandButton.click()
-    folder = study("given")
-    reader.begin(folder)
+    reader.willAnswer(True)
+    reader.begin(study("given"))
     assert reader.parameters.inputVolume is None
     for name in ("inputSection", "levelsSection", "scoresSection", "heatMapsSection", "exportSection", "modelsSection"):
         section = getattr(reader.ui, name)
@@ -492,33 +523,27 @@ def test_the_rest_of_the_panel_is_gone_while_somebody_reads(reader, study):
 
 
 def test_a_scene_with_other_data_is_closed_first_or_nothing_begins(reader, study):
-    import qt
-
     volume = reader.addCT("CT with a name")
     folder = study("given")
-    reader.application.testing = False
-    reader.application.dialogs.willAnswer(qt.QMessageBox.No)
+    reader.willAnswer(False)
     reader.begin(folder)
     assert reader.sitting is None
     assert volume.GetScene() is not None
     assert "CT with a name" in reader.application.dialogs.shown[-1].text
-    reader.application.dialogs.willAnswer(qt.QMessageBox.Yes)
+    reader.willAnswer(True)
     reader.begin(folder)
     assert reader.case is not None
     assert volume.GetScene() is None
 
 
 def test_data_that_comes_during_a_pause_is_closed_before_the_case_comes_back(reader, study):
-    import qt
-
     reader.begin(study("given"))
     reader.keys("P")
     volume = reader.addCT()
-    reader.application.testing = False
-    reader.application.dialogs.willAnswer(qt.QMessageBox.No)
+    reader.willAnswer(False)
     reader.keys("P")
     assert reader.case is None
-    reader.application.dialogs.willAnswer(qt.QMessageBox.Yes)
+    reader.willAnswer(True)
     reader.keys("P")
     assert reader.case is not None
     assert volume.GetScene() is None
