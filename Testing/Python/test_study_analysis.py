@@ -245,7 +245,12 @@ def test_a_reference_of_two_raters_or_of_other_cases_is_refused(scored, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_a_page_shows_text_as_text(tmp_path):
+def test_the_command_explains_itself_with_an_example(capsys):
+    assert run(app, ["study", "analyse", "--help"]) == 0
+    assert "Example: sscild study analyse STUDY" in capsys.readouterr().out
+
+
+def test_a_page_shows_text_as_text():
     page = page_html("A & B", "# <b>\n\n| a\\|b | n |\n|---|--:|\n| x < y | 2 |\n\n- one\n- two", {})
     assert "<h1>&lt;b&gt;</h1>" in page
     assert "<td>x &lt; y</td><td class=right>2</td>" in page

@@ -113,7 +113,8 @@ def create(
             progress=progress,
         )
     times = "once" if study.sessions == 1 else f"{study.sessions} times"
-    say(f"{study.name}: {len(study.items)} items, each read {times} by {', '.join(study.readers)}, in {output}.")
+    items = "1 item" if len(study.items) == 1 else f"{len(study.items)} items, each"
+    say(f"{study.name}: {items} read {times} by {', '.join(study.readers)}, in {output}.")
     say(f"The key is {key or key_path(output)}: keep it from the readers until all have finished.")
 
 

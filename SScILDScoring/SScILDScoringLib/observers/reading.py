@@ -155,6 +155,8 @@ class ReadingSession:
             raise ObserverError("Everything is answered; open a case to correct it.")
         if not answers:
             raise ObserverError("There is no answer to store.")
+        if self._is_closed(self._current):
+            raise ObserverError("The network's answer to this case was shown; your own cannot be changed any more.")
         answers = [self._checked(answer, knowingly) for answer in answers]
         if len({answer.key for answer in answers}) < len(answers):
             raise ObserverError("There are two answers to the same level; give one.")
@@ -274,8 +276,6 @@ class ReadingSession:
             raise ObserverError(f"This study asks for {self.study.task}; another kind of answer cannot be stored.")
         if answer.item != self._current.id:
             raise ObserverError("This answer belongs to another case than the one that is open.")
-        if self._is_closed(self._current):
-            raise ObserverError("The network's answer to this case was shown; your own cannot be changed any more.")
         return self._checked_score(answer, knowingly) if wanted is ScoreAnswer else self._checked_rating(answer)
 
     def _checked_rating(self, answer: LikertAnswer) -> LikertAnswer:
