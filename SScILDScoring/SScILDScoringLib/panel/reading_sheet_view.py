@@ -17,6 +17,8 @@ from .texts import levelTitle, levelToolTip
 _ASKED, _ODD, _QUIET = "#cfe4ff", "#ffd9b0", "#888888"
 _INK = "#101418"
 _PER_ROW = 11
+_COLUMN = 54
+"""Pixels that a column of scores has at least."""
 
 
 class ReadingSheetView:
@@ -69,9 +71,7 @@ class ReadingSheetView:
         columns += [(pattern.name, _patternToolTip(pattern, sheet.likert)) for pattern in sheet.patterns]
         prepareTable(self.table, [*columns, (_("Place"), _("Where the level is."))], rows=len(Level), wide=0)
         self.table.setSelectionMode(qt.QAbstractItemView.NoSelection)
-        header = self.table.horizontalHeader()
-        for column in range(1, len(sheet.patterns) + 1):
-            header.setSectionResizeMode(column, qt.QHeaderView.Stretch)
+        self.table.horizontalHeader().setMinimumSectionSize(_COLUMN)
         for button in self.buttons.values():
             self._grid.removeWidget(button)
             button.setParent(None)
@@ -86,7 +86,7 @@ class ReadingSheetView:
         button.setCheckable(True)
         button.setFocusPolicy(qt.Qt.NoFocus)
         button.setMinimumWidth(20)
-        button.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+        button.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Minimum)
         name = f"{value}: {likertLabel(value)}" if likert else f"{value} %"
         button.setAccessibleName(name)
         button.setToolTip(name)
