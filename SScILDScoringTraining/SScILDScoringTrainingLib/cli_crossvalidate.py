@@ -81,20 +81,20 @@ def ensemble(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="BUNDLE", help="Folder of the model bundle.")],
     name: Annotated[str | None, typer.Option(help="Of the bundle.")] = None,
     thresholds: Annotated[
-        int, typer.Option("--thresholds", min=0, help="S-Net: choose heat-map thresholds on so many validation slices.")
+        int, typer.Option("--thresholds", min=0, help="S-Net: choose heat-map thresholds on so many cases.")
     ] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Makes one model bundle of all folds: the mean of their answers. Scoring uses it like any other.
 
-    Example: sscild crossvalidate ensemble runs/cv -o my_ensemble --thresholds 24
+    Example: sscild crossvalidate ensemble runs/cv -o my_ensemble --thresholds 20
     """
     from .crossvalidation.ensemble_bundle import ensemble_of_folds
 
     with shown_progress(quiet) as progress:
         bundle = ensemble_of_folds(
-            folder, output, name=name, threshold_slices=thresholds, overwrite=overwrite, progress=progress
+            folder, output, name=name, threshold_cases=thresholds, overwrite=overwrite, progress=progress
         )
     say(f"{bundle.name} {bundle.version}, {bundle.metadata.options['members']} networks, is in {output}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ def ensemble_of_folds(
     folder: str | Path,
     *,
     name: str | None = None,
-    threshold_slices: int = 0,
+    threshold_cases: int = 0,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ModelBundle:
@@ -35,7 +36,7 @@ def ensemble_of_folds(
     Args:
         study: folder of a finished cross-validation. folder: of the bundle. name: its name; by default the
             configuration's bundle name and ``-ensemble``.
-        threshold_slices: S-Net: heat-map thresholds are chosen on so many validation slices of all folds (0: not).
+        threshold_cases: S-Net: heat-map thresholds are chosen on the levels of so many cases of all folds (0: not).
         overwrite: replace a bundle that is there.
 
     Raises:
@@ -59,8 +60,8 @@ def ensemble_of_folds(
         "accuracy": _accuracy(found, jobs),
     }
     bundle = combine(members, folder, overwrite=overwrite, **text)
-    if threshold_slices and bundle.kind == "s_net":
-        heat_maps = _heat_maps(jobs, bundle, threshold_slices, progress)
+    if threshold_cases and bundle.kind == "s_net":
+        heat_maps = _heat_maps(jobs, bundle, threshold_cases, progress)
         bundle = combine(members, folder, overwrite=True, heat_maps=heat_maps, **text)
     return bundle
 
@@ -148,34 +149,16 @@ def _accuracy(study: Study, jobs: Sequence[JobFolder]) -> dict[str, Any]:
     return {title: figures}
 
 
-def _heat_maps(jobs: Sequence[JobFolder], bundle: ModelBundle, slices: int, progress: Progress) -> dict[str, Any]:
-    """Thresholds for the ensemble's maps, chosen on validation slices of all folds (method.md section 5)."""
-    import numpy as np
+def _heat_maps(jobs: Sequence[JobFolder], bundle: ModelBundle, count: int, progress: Progress) -> dict[str, Any]:
+    """Thresholds for the ensemble's maps (method.md section 5), chosen on the levels of cases of all folds."""
+    from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
 
-    from SScILDScoringLib.heatmaps import render_heat_maps
-    from SScILDScoringLib.heatmaps.thresholds import choose_threshold
-    from SScILDScoringLib.scores import PATTERNS
+    from ..heat_map_evaluation import evaluate_heat_maps
+    from ..heat_map_evaluation.bundle_thresholds import metadata_of
+    from ..heat_map_evaluation.run import Settings
 
-    from ..recipes import recipe_of
-    from ..slice_data import LUNG
-
-    maps = []
-    for n, job in enumerate(jobs):
-        recipe = recipe_of(job.config)
-        recipe.prepare(progress)
-        usable = [truth for _, truth in recipe.checks if (truth.flags & LUNG).any()]
-        wanted = slices // len(jobs) + (n < slices % len(jobs))
-        places = np.unique(np.linspace(0, len(usable) - 1, min(wanted, len(usable))).astype(int)) if usable else []
-        for i in places:
-            progress("heat_maps", len(maps) / slices, f"Heat maps for the thresholds, slice {len(maps) + 1}")
-            maps.append(render_heat_maps(usable[i].hu, (usable[i].flags & LUNG) > 0, bundle))
-    if not maps:
-        raise SettingsError("Thresholds need validation slices with lung masks, and these runs have none.")
-    best = {pattern.value: choose_threshold(maps, pattern=pattern) for pattern in PATTERNS}
-    return {
-        "patch_size": 64,
-        "step": 16,
-        "thresholds": {name: threshold.value for name, threshold in best.items()},
-        "threshold_slices": len(maps),
-        "threshold_error": {name: round(threshold.error, 2) for name, threshold in best.items()},
-    }
+    by_fold = [job.asked() for job in jobs]
+    rows = [row for group in itertools.zip_longest(*by_fold) for row in group if row is not None][:count]
+    found = evaluate_heat_maps(bundle, rows, settings=Settings(samples=0), progress=progress)
+    data = f"{len(rows)} cases of the cross-validation's cohort"
+    return metadata_of(found.thresholds, HeatMapSettings.of_bundle(bundle), data)
