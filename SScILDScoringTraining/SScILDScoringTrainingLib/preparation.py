@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -52,10 +54,12 @@ def prepared(cache: ArrayCache, work: Sequence[Work], stage: str, progress: Prog
     missing = [w for w in {w.key: w for w in work}.values() if w.key not in cache]
     processes = min(len(missing), os.cpu_count() or 1, MOST_PROCESSES)
     if processes > 1:
-        _in_processes(cache, missing, processes, stage, progress)
-    else:
-        for w in missing:
-            progress(stage, 0.0, w.name)
+        # Processes that the system ended, mostly for want of memory, leave their work to this one.
+        with suppress(BrokenProcessPool):
+            _in_processes(cache, missing, processes, stage, progress)
+    for n, w in enumerate(missing):
+        if w.key not in cache:
+            progress(stage, n / len(missing), w.name)
             _make(cache, w)
     if missing:
         progress(stage, 1.0, f"{len(missing)} prepared")

@@ -3,7 +3,7 @@
     python Testing/Benchmarks/bench_loaders.py [--workers 2] [--seconds 30] [--only NAME]
 
 For each of the published configurations and the starters: the loader with so many processes and nothing else running,
-then the step (all cores) on a batch that lies ready, then again, each for some seconds; the ratio of samples per second
+then the step (all cores) on a batch that lies ready, and again, each for some seconds; the ratio of samples per second
 is printed, by the clock and by processor time. On a busy machine the processor time is the one to go by: what the
 loader's and the step's own work takes of the cores, whoever else wants them. A ratio of 3 leaves two thirds of the
 loader's time unused.
@@ -42,7 +42,8 @@ def main() -> None:
     """Prints samples per second and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes of the loader")
-    parser.add_argument("--seconds", type=float, default=15, help="for each of the four measurements")
+    parser.add_argument("--seconds", type=float, default=15, help="for each measurement")
+    parser.add_argument("--turns", type=int, default=2, help="how often loader and step take turns")
     parser.add_argument("--only", default="", help="part of a configuration's name")
     parser.add_argument("--data", type=Path, help="keep the phantoms and their cache in this folder")
     options = parser.parse_args()
@@ -95,7 +96,7 @@ def measure(title: str, prepared, options: argparse.Namespace) -> None:
     size = prepared.loop.batch_size
     step = stepper(prepared)
     loaded, stepped, loaded_cpu, stepped_cpu = [], [], [], []
-    for turn in range(2):
+    for turn in range(options.turns):
         count, wall, cpu = run_loader(prepared, options, turn)
         loaded.append(count * size / wall)
         loaded_cpu.append(cpu / (count * size))
@@ -164,7 +165,7 @@ def run_step(step, seconds: float) -> tuple[int, float, float]:
     """Steps, seconds and processor seconds."""
     step()
     start, cpu, count = time.perf_counter(), time.process_time(), 0
-    while count < 2 or time.perf_counter() - start < seconds:
+    while not count or time.perf_counter() - start < seconds:
         step()
         count += 1
     return count, time.perf_counter() - start, time.process_time() - cpu
