@@ -561,9 +561,9 @@ def test_the_networks_answer_comes_after_ones_own_and_closes_it(reader, study):
     assert reader.sitting.network is None
     reader.keys("Enter")
     assert reader.sitting.item.id == item
-    assert "network" not in reader.cell(1, 1)
+    assert "net" not in reader.cell(1, 1)
     reader.keys("N")
-    assert "(network 2" in reader.cell(1, 1)
+    assert "(net 2" in reader.cell(1, 1)
     assert answers(folder)[item].revealed
     reader.keys("5", "0", "U")
     assert reader.sitting.item.id == item

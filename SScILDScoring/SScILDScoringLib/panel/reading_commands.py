@@ -258,7 +258,7 @@ class ReadingCommands:
         if sitting is None or not sitting.stored or not sitting.study.reveal:
             return
         if self._attempt(sitting.reveal):
-            self.section.tell("")
+            self.section.tell(_("The network's scores stand in brackets; yours are closed now. Enter goes on."))
             self.section.refresh()
 
     def hide(self) -> None:

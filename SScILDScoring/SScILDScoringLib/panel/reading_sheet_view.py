@@ -104,9 +104,11 @@ class ReadingSheetView:
             text = str(value)
         if network is not None:
             score = network[cell[0]][list(Pattern).index(cell[1])]
-            text += "  " + _("(network {score})").format(score=f"{score:.0f}")
+            text += "  " + _("(net {score})").format(score=f"{score:.0f}")
         odd = sheet.contradicts(cell[0]) or (asked and bool(sheet.typed))
         toolTip = likertLabel(value) if sheet.likert and value is not None else ""
+        if network is not None:
+            toolTip = _("Your answer, and in brackets the network's score in percent.")
         colour = _ASKED if asked and not odd else _ODD if odd else None
         self._cell(row, column, text, toolTip, bold=asked, colour=colour, centred=True)
 
