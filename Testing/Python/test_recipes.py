@@ -161,8 +161,10 @@ def test_training_levels_ends_in_a_bundle(levels, tmp_path):
 
 def test_training_scores_ends_in_a_bundle_with_patch_and_notice(scores, tmp_path):
     Trainer(scores, tmp_path / "run").run()
-    bundle = pack_run(tmp_path / "run", tmp_path / "bundle")
+    bundle = pack_run(tmp_path / "run", tmp_path / "bundle", threshold_slices=2)
     assert bundle.kind == "s_net"
+    assert bundle.heat_maps["threshold_slices"] == 2
+    assert all(-4 <= value <= 0 for value in bundle.thresholds.values())
     assert bundle.notice == "Not validated."
     assert bundle.healthy_patch.shape == (64, 64)
     with torch.inference_mode():

@@ -35,7 +35,8 @@ def localisation(rows: Sequence[Localisation]) -> Figure:
     labels, places, place = [], [], 0.0
     for pattern in patterns:
         own = [row for row in rows if row.pattern is pattern]
-        labels.append((place, f"{pattern.name}  (n = {own[0].n} slices of {own[0].patients} patients)", True))
+        patients = f"{own[0].patients} patient{'' if own[0].patients == 1 else 's'}"
+        labels.append((place, f"{pattern.name}  (n = {own[0].n} slices of {patients})", True))
         for row in own:
             place += 1
             # Pointing does not depend on a threshold: it is drawn once for each kind of map.
@@ -49,7 +50,7 @@ def localisation(rows: Sequence[Localisation]) -> Figure:
         ax.set_xlim(0, 1)
         ax.set_xlabel(title)
         ax.spines["left"].set_visible(False)
-        ax.tick_params(axis="y", length=0)
+        ax.tick_params(axis="y", length=0, pad=5)
         ax.grid(axis="x", color=style.PALE, linewidth=0.4)
     for at, row, first in places:
         colour = style.colour_of(row.pattern)

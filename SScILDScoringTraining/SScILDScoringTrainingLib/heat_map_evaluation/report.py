@@ -133,7 +133,8 @@ class HeatMapEvaluation:
         """Everything as one document."""
         parts = [
             f"# Heat maps of {self.bundle.name} {self.bundle.version}",
-            f"{len(self.records)} slices of {self.patients} patients. {self.settings.data}".strip(),
+            f"{len(self.records)} slices of {self.patients} patient{'' if self.patients == 1 else 's'}. "
+            f"{self.settings.data}".strip(),
             f"> {self.bundle.notice}" if self.bundle.notice else "",
             "## Thresholds and derived scores",
             self.threshold_table(),
