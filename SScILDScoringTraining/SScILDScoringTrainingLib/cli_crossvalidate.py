@@ -75,6 +75,34 @@ def run(
         raise SettingsError(result.failed)
 
 
+@app.command("report")
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a cross-validation or comparison.")],
+    bootstrap: Bootstrap = 2000,
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the agreement's figures.")] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Writes the tables of what is finished so far, of a cross-validation or a comparison; trains nothing.
+
+    Example: sscild crossvalidate report runs/cv
+    """
+    from .crossvalidation import Study, evaluate
+    from .crossvalidation.compare import evaluate_comparison
+    from .crossvalidation.comparison_report import REPORT as COMPARISON
+    from .crossvalidation.validation import REPORT as VALIDATION
+
+    study = Study.open(folder)
+    with shown_progress(quiet) as progress:
+        if study.plan.is_comparison:
+            evaluate_comparison(study, bootstrap=bootstrap)
+        else:
+            evaluate(study, bootstrap=bootstrap, figures=figures, progress=progress)
+    name = COMPARISON if study.plan.is_comparison else VALIDATION
+    if not quiet:
+        typer.echo((folder / name).read_text(encoding="utf-8"), nl=False)
+    say(f"Written to {folder}: {name} and its tables")
+
+
 @app.command("ensemble")
 def ensemble(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished cross-validation.")],

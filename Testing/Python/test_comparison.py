@@ -199,7 +199,7 @@ def test_a_configuration_with_a_missing_run_says_so_and_keeps_its_other_seeds(tm
     assert [r.seeds for r in results] == [(1, 2), (), (1,)]
     assert results[1].reason == "No weights."
     assert "no room on the disk" in results[2].reason
-    written = write_comparison(study, results, title="Ablation", samples=100)
+    written = write_comparison(study, results, samples=100)
     names = {"comparison.md", "comparison.csv", "seeds.csv", "comparison.png", "comparison.pdf"}
     assert {p.name for p in written} == names
     text = (tmp_path / "comparison.md").read_text()

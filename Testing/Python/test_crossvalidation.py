@@ -28,7 +28,7 @@ from SScILDScoringLib.slice_network import SliceNetwork
 from SScILDScoringTrainingLib.agreement.reading import read_level_tables, read_score_tables
 from SScILDScoringTrainingLib.agreement.tables import align
 from SScILDScoringTrainingLib.cohort import read_cohort
-from SScILDScoringTrainingLib.crossvalidation import Study, cross_validate
+from SScILDScoringTrainingLib.crossvalidation import Study, cross_validate, evaluate
 from SScILDScoringTrainingLib.crossvalidation.cascade import compare_cascade
 from SScILDScoringTrainingLib.crossvalidation.ensemble_bundle import ensemble_of_folds
 from SScILDScoringTrainingLib.crossvalidation.jobs import JobFolder
@@ -254,6 +254,16 @@ def test_places_for_processes_divide_the_computer():
         slots(0, "cpu")
 
 
+def test_every_cuda_device_gets_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    assert [s["CUDA_VISIBLE_DEVICES"] for s in slots(None, "auto")] == ["4", "6"]
+    assert [s["CUDA_VISIBLE_DEVICES"] for s in slots(3, "cuda")] == ["4", "6", "4"]
+    assert slots(None, "cpu") == [{}]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert [s["CUDA_VISIBLE_DEVICES"] for s in slots()] == ["0", "1"]
+
+
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
@@ -375,3 +385,10 @@ def test_the_cascade_scores_where_the_l_net_of_the_fold_looked(levels, scores, t
 def test_a_study_is_opened_only_where_there_is_one(tmp_path):
     with pytest.raises(SettingsError, match="holds no cross-validation"):
         Study.open(tmp_path)
+
+
+def test_the_tables_can_be_made_again_without_training(scores):
+    before = (scores / "crossvalidation.md").read_text()
+    (scores / "crossvalidation.md").unlink()
+    assert not evaluate(Study.open(scores), bootstrap=50, figures=False).failed
+    assert (scores / "crossvalidation.md").read_text() == before

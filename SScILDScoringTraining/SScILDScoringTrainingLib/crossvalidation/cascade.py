@@ -88,7 +88,7 @@ def compare_cascade(
 
 def _finished(folder: str | Path, kind: str) -> Study:
     study = Study.open(folder)
-    if study.plan.kind != kind or len(study.plan.variants) > 1 or len(study.plan.seeds) > 1 or study.plan.test:
+    if study.plan.kind != kind or study.plan.is_comparison:
         raise SettingsError(f"{folder} is not a cross-validation of {kind}.")
     missing = [job.job.name for job in study.jobs if job.done is None]
     if missing:

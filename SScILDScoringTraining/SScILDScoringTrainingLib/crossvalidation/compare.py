@@ -138,26 +138,25 @@ def run_comparison(
     else:
         cohort = read_cohort(table, scores=complete["recipe"] == "scores", partial=True)
     cohort = _divided(cohort, asked, complete["seed"])
-    plan = Plan(complete, cohort, variants, seeds_of(asked.seeds), asked.test, asked.weights)
+    plan = Plan(complete, cohort, variants, seeds_of(asked.seeds), asked.test, asked.weights, asked.title)
     study = Study.begin(folder, plan, resume)
     report = study.run(parallel, progress)
     if not report.done:
         raise SettingsError(failures(report) or "None of the configurations can be trained here.")
-    return evaluate_comparison(study, asked.title, report.failed, failures(report), bootstrap, bool(asked.networks))
+    return evaluate_comparison(study, report.failed, failures(report), bootstrap)
 
 
 def evaluate_comparison(
-    study: Study,
-    title: str,
-    failed: Mapping[str, str] | None = None,
-    sentence: str = "",
-    bootstrap: int = 2000,
-    sized: bool = False,
+    study: Study, failed: Mapping[str, str] | None = None, sentence: str = "", bootstrap: int = 2000
 ) -> Comparison:
-    """Tables and figure of what is done so far."""
+    """Tables and figure of what is done so far.
+
+    Args:
+        failed: job name -> what went wrong. sentence: the same in one. bootstrap: samples of the intervals.
+    """
     results = compared(study, failed, bootstrap)
-    sizes = network_sizes(study) if sized else None
-    files = write_comparison(study, results, title=title, samples=bootstrap, sizes=sizes)
+    sizes = network_sizes(study) if study.plan.compares_networks else None
+    files = write_comparison(study, results, samples=bootstrap, sizes=sizes)
     return Comparison(study, results, files, sentence)
 
 

@@ -26,7 +26,6 @@ def write_comparison(
     study: Study,
     results: Sequence[VariantResult],
     *,
-    title: str,
     samples: int,
     sizes: Mapping[str, Complexity] | None = None,
     figure: bool = True,
@@ -38,7 +37,7 @@ def write_comparison(
     """
     folder = study.folder
     written = [
-        write_text(folder / REPORT, markdown(study, results, title=title, samples=samples, sizes=sizes or {})),
+        write_text(folder / REPORT, markdown(study, results, samples=samples, sizes=sizes or {})),
         write_text(folder / CSV, csv_text(flat_rows(results, sizes or {}))),
     ]
     runs = list(seed_rows(study))
@@ -53,7 +52,6 @@ def markdown(
     study: Study,
     results: Sequence[VariantResult],
     *,
-    title: str,
     samples: int,
     sizes: Mapping[str, Complexity],
 ) -> str:
@@ -64,7 +62,7 @@ def markdown(
     what = "the split test, which no run has seen" if plan.test else f"{len(plan.folds)} folds, each case held out once"
     ablation = any(r.variant.factors for r in results)
     parts = [
-        f"# {title}",
+        f"# {plan.title or 'Configurations compared'}",
         f"{n} rows of {patients} patients: {what}. Seeds: {', '.join(map(str, plan.seeds))}. "
         f"Weights: {plan.weights} of each run.",
         _ablation_table(results) if ablation else _main_table(results, sizes),

@@ -43,7 +43,7 @@ def ensemble_of_folds(
         SettingsError: a fold is not finished, or the study compares configurations. ModelError: see :func:`combine`.
     """
     found = Study.open(study)
-    if len(found.plan.variants) > 1 or len(found.plan.seeds) > 1 or found.plan.test:
+    if found.plan.is_comparison:
         raise SettingsError(f"{study} compares configurations; an ensemble is made of the folds of one.")
     jobs = found.of(ONLY, found.plan.seeds[0])
     missing = [job.job.name for job in jobs if job.done is None]

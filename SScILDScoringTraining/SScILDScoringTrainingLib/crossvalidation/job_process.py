@@ -9,6 +9,7 @@ what happens by itself when that process is killed. Exit codes as those of ``ssc
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -45,6 +46,8 @@ def run_job(folder: str | Path, progress: Progress = silent) -> None:
             raise Cancelled("Stopped as asked.")
         status = read_status(run)
     last = job.weights == "last"
+    for unfinished in run.glob(f".{BUNDLE}.*.part"):  # of a process that was killed while packing
+        shutil.rmtree(unfinished, ignore_errors=True)
     progress("pack", 0.0, "Packing the weights")
     bundle = pack_run(run, run / BUNDLE, last=last, overwrite=True, progress=progress)
     write_answers(run / ANSWERS, answers_of(place.asked(), bundle, recipe.loop.device, progress))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Plan:
         seeds: of the trainings.
         test: train once per variant and seed and ask about the split ``test``; otherwise every fold in turn.
         weights: which weights of a run answer, ``best`` (on its validation cases) or ``last``.
+        title: of a comparison's report; decides nothing.
     """
 
     config: Mapping[str, Any]
@@ -59,6 +61,7 @@ class Plan:
     seeds: tuple[int, ...] = (1,)
     test: bool = False
     weights: str = "best"
+    title: str = ""
 
     def __post_init__(self) -> None:
         one_of("weights", self.weights, ("best", "last"))
@@ -106,8 +109,23 @@ class Plan:
             config["bundle"]["name"] = f"{name}-{'-'.join(p.replace('_', '') for p in parts)}"[:64]
         return Job("/".join(parts) or ONLY, variant.name, seed, fold, config, self.weights)
 
+    @property
+    def is_comparison(self) -> bool:
+        """Whether it compares configurations or seeds, or asks about held-out cases, instead of going through folds."""
+        return len(self.variants) > 1 or len(self.seeds) > 1 or self.test
+
+    @property
+    def compares_networks(self) -> bool:
+        """Whether the configurations differ in their networks."""
+        return any("network.name" in variant.changes for variant in self.variants)
+
+    def same_as(self, other: Plan) -> bool:
+        """Whether both train the same; the cohorts are not compared."""
+        mine, theirs = ({**plan.to_plain(), "title": ""} for plan in (self, other))
+        return json.dumps(mine, sort_keys=True) == json.dumps(theirs, sort_keys=True)
+
     def to_plain(self) -> dict:
-        """Everything that decides what is trained, as plain values; the cohort by its rows."""
+        """The plan without its cohort as plain values."""
         return to_plain(
             {
                 "config": self.config,
@@ -115,6 +133,7 @@ class Plan:
                 "seeds": self.seeds,
                 "test": self.test,
                 "weights": self.weights,
+                "title": self.title,
             }
         )
 

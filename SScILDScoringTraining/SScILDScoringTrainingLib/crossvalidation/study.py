@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from SScILDScoringLib.errors import Cancelled, SettingsError
@@ -50,13 +51,13 @@ class Study:
             values = json.loads((folder / PLAN).read_text(encoding="utf-8"))
             config = values["config"]
             variants = tuple(Variant(**v) for v in values["variants"])
-            seeds, test, weights = tuple(values["seeds"]), values["test"], values["weights"]
+            fixed = {"seeds": tuple(values["seeds"]), **{k: values[k] for k in ("test", "weights", "title")}}
         except FileNotFoundError:
             raise SettingsError(f"{folder} holds no cross-validation: it has no {PLAN}.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SettingsError(f"{folder / PLAN} cannot be read ({error}).") from error
         cohort = read_cohort(folder / TABLE, scores=config.get("recipe") == "scores", partial=True)
-        return cls(folder, Plan(config, cohort, variants, seeds, test, weights))
+        return cls(folder, Plan(config, cohort, variants, **fixed))
 
     @classmethod
     def begin(cls, folder: str | Path, plan: Plan, resume: bool = False) -> Study:
@@ -74,7 +75,7 @@ class Study:
                     f"{folder} holds a cross-validation. Add --resume to go on, or choose another folder."
                 )
             begun = cls.open(folder)
-            if json.dumps(begun.plan.to_plain(), sort_keys=True) != json.dumps(plan.to_plain(), sort_keys=True):
+            if not begun.plan.same_as(plan):
                 raise SettingsError(
                     f"{folder} was begun with other settings (see {PLAN}): go on with the same ones, or choose another "
                     "folder."
@@ -91,7 +92,7 @@ class Study:
     def open_with(cls, folder: Path, plan: Plan) -> Study:
         """The study with its cohort read back from its own table, as every later session sees it."""
         cohort = read_cohort(folder / TABLE, scores=plan.kind == "scores", partial=True)
-        return cls(folder, Plan(plan.config, cohort, plan.variants, plan.seeds, plan.test, plan.weights))
+        return cls(folder, replace(plan, cohort=cohort))
 
     @property
     def cohort(self) -> Cohort:
@@ -168,8 +169,6 @@ def with_folds(cohort: Cohort, folds: int | None, seed: int) -> Cohort:
     Raises:
         SettingsError: the table has another number of folds, or fewer patients than folds.
     """
-    from dataclasses import replace
-
     from ..cohort.dividing import divide
 
     own = cohort.folds
