@@ -112,7 +112,10 @@ def estimate(
     disk = 3 * trial.checkpoint_bytes() + 2 * trial.weight_bytes
     host_free = host_memory_free()
     disk_free = _disk_free(Path(folder))
-    fits = _pieces_that_fit(config.batch_size, fixed, per_sample, 2 * trial.kept.largest, free)
+    room = free
+    if device.type == "cpu" and host_free is not None:
+        room = host_free - (host - needed)  # what Python and the loading processes leave
+    fits = _pieces_that_fit(config.batch_size, fixed, per_sample, 2 * trial.kept.largest, room)
     total = None if steps is None else steps * seconds
     if config.minutes:
         total = 60 * config.minutes if total is None else min(total, 60 * config.minutes)
