@@ -94,6 +94,27 @@ def test_nothing_in_the_scene_tells_whose_case_it_is(application):
     assert case.volumeNode.GetAttribute("DICOM.instanceUIDs") is None
 
 
+def test_nothing_of_a_dicom_patient_gets_into_the_scene(application, real_ct):
+    from SScILDScoringLib.scan import load_scan
+
+    scan = load_scan(real_ct / "volumes" / "dicom_lungdx_a0002")
+    BlindedCase(application.scene, scan, "QX7B").show()
+    known = [str(value) for value in scan.identity.values() if isinstance(value, str)]
+    assert len(known) > 5
+    text = scene_text(application.scene)
+    assert not [value for value in known if len(value) > 4 and value in text]
+
+
+def test_the_line_of_the_level_one_reads_stands_out(application):
+    case = BlindedCase(application.scene, scan_with_a_name(), "QX7B")
+    case.show()
+    for level in Level:
+        case.showLevel(level)
+        opacities = [node.GetDisplayNode().GetOpacity() for node in case.planes.nodes]
+        assert opacities.index(max(opacities)) == level - 1
+        assert sorted(opacities)[-2] < 0.5
+
+
 def test_the_case_is_in_none_of_slicers_lists_and_in_no_saved_scene(application):
     scene = application.scene
     case = BlindedCase(scene, scan_with_a_name(), "QX7B")

@@ -24,6 +24,9 @@ BLINDED_ATTRIBUTE = "SScILD.blinded"
 _START = (0.25, 0.37, 0.5, 0.62, 0.74)
 """Where levels start that a reader places: shares of the CT's height from the top, the same for every case."""
 
+_OTHERS = 0.4
+"""Opacity of the lines of the levels that are not being read."""
+
 
 def neutralLevels(scan: CTScan) -> Levels:
     """Five levels spread over the CT without looking at it."""
@@ -136,11 +139,18 @@ class BlindedCase:
         """Shows the whole case in the reading views, on the current level."""
         reading_views.showCase(self.scene, self.volumeNode, self.scan, self.sliceOf(self.level))
         self._showMapOver()
+        self._markLine()
 
     def showLevel(self, level: Level) -> None:
         """Goes to a level: the reading views show exactly its slice."""
         self.level = Level(level)
         reading_views.showSlice(self.scene, self.scan, self.sliceOf(self.level))
+        self._markLine()
+
+    def _markLine(self) -> None:
+        """The lines of the other levels stand back behind that of the current one."""
+        for level, node in zip(Level, self.planes.nodes, strict=True):
+            node.GetDisplayNode().SetOpacity(1.0 if level is self.level else _OTHERS)
 
     # ---- heat maps -------------------------------------------------------------------------------------------------
 
