@@ -14,6 +14,8 @@ from SScILDScoringLib.scores import PATTERNS, rounded
 
 NAMES = ("Meier_Hans_1950", "Svensson_Eva", "Nakamura_Jun", "OBrien_Sean")
 MM = (140.0, 120.0, 100.0, 60.0, 20.0)
+BOTTOM_MM = -10.0
+"""RAS S of the lowest slice of every scan, and of the levels within it."""
 NETWORK = tuple((35.0 + level, 20.0 + level, 25.0 + level) for level in range(5))
 
 
@@ -22,7 +24,9 @@ def study_cases(folder: Path, names=NAMES, maps: bool = False) -> list[StudyCase
     cases = []
     for number, name in enumerate(names):
         voxels = np.full((33, 6, 6), 100 * number, np.int16)
-        path = write_volume(folder / "clinic" / f"{name}.nii.gz", voxels, np.diag([1.0, 1.0, 5.0, 1.0]))
+        affine = np.diag([1.0, 1.0, 5.0, 1.0])
+        affine[2, 3] = BOTTOM_MM
+        path = write_volume(folder / "clinic" / f"{name}.nii.gz", voxels, affine)
         cases.append(StudyCase(name, path, MM, heat_maps(folder / "maps" / name) if maps else None, NETWORK))
     return cases
 

@@ -92,14 +92,19 @@ def test_without_a_reference_readers_are_compared_with_each_other(scored):
 
 
 def test_levels_that_readers_placed_are_compared_in_millimetres(tmp_path):
-    make_study(tmp_path, levels="own")
+    make_study(tmp_path, levels="own", repeat=1)
     for reader, shift in (("A", 0.0), ("B", 6.0)):
         session = ReadingSession(tmp_path / "STUDY", reader)
         read_all(session, lambda item, s=shift: [ScoreAnswer(item.id, n, 20, 15, 10, MM[n - 1] + s) for n in Level])
     result = analyse(read_answers(tmp_path / "STUDY"), settings=FAST)
-    (row,) = result.levels.find("position_mm")
+    row, *again = result.levels.find("position_mm")
     assert (row.kind, row.n, row.values["mae"], row.values["bias"]) == ("inter", 20, 6, 6)
+    assert [(one.second, one.first, one.n, one.values["mae"]) for one in again] == [
+        ("A R", "A", 5, 0),
+        ("B R", "B", 5, 0),
+    ]
     assert "## Levels" in result.markdown()
+    assert "counted from each scan's lowest slice" in result.markdown()
 
 
 def test_an_unfinished_study_is_analysed_as_far_as_it_is(tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reader_studies import MM, NAMES, NETWORK, heat_maps, make_study, scores_of, study_cases
+from reader_studies import BOTTOM_MM, MM, NAMES, NETWORK, heat_maps, make_study, scores_of, study_cases
 from SScILDScoringLib.cli import app, run
 from SScILDScoringLib.levels import Level, Levels
 from SScILDScoringLib.observers import LikertAnswer, ObserverError, ReadingSession, ScoreAnswer, read_study
@@ -210,6 +210,7 @@ def test_levels_that_readers_placed_are_a_table_of_their_own(clinic):
     found = tables(read_answers("STUDY"))
     placed = [(row["level"], row["position_mm"]) for row in found["levels.csv"]]
     assert placed == [(n, 150.0 - 30 * n) for n in range(1, 6)]
+    assert {row["bottom_mm"] for row in found["levels.csv"]} == {BOTTOM_MM}
 
 
 def test_ratings_are_exported_with_their_words(clinic):

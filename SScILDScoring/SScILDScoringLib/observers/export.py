@@ -23,7 +23,7 @@ COLUMNS = {
         *("case", "level", "tot", "gg", "ret", "reader", "session"),
         *("level_mm", "seconds", "item", "stored_at", "knowingly"),
     ),
-    LEVELS: ("case", "level", "position_mm", "reader", "session", "item"),
+    LEVELS: ("case", "level", "position_mm", "reader", "session", "item", "bottom_mm"),
     RATINGS: ("case", "level", "pattern", "rating", "label", "reader", "session", "seconds", "item", "stored_at"),
     TIMES: ("case", "reader", "session", "number", "seconds", "later_seconds", "corrections", "revealed", "item"),
     NETWORK: ("case", "level", "tot", "gg", "ret", "reader"),
@@ -39,10 +39,11 @@ class StudyAnswers:
     """Everything that was answered.
 
     Args:
-        study: the study. key: None when the tables are to stay blinded.
+        folder: of the study. study: what it holds. key: None when the tables are to stay blinded.
         sessions: every reader's sessions, those not begun included.
     """
 
+    folder: Path
     study: Study
     key: StudyKey | None
     sessions: tuple[SessionProgress, ...]
@@ -77,7 +78,7 @@ def read_answers(folder: str | Path, key: str | Path | None = None, *, blinded: 
         for reader in study.readers
         for number in range(1, study.sessions + 1)
     )
-    return StudyAnswers(study, None if blinded else read_key(study, folder, key), sessions)
+    return StudyAnswers(folder, study, None if blinded else read_key(study, folder, key), sessions)
 
 
 def tables(answers: StudyAnswers, *, open_cases: bool = False) -> dict[str, Rows]:
@@ -89,6 +90,7 @@ def tables(answers: StudyAnswers, *, open_cases: bool = False) -> dict[str, Rows
         open_cases: take what is stored of cases that are not complete too.
     """
     found = {SCORES: [], LEVELS: [], RATINGS: [], TIMES: []}
+    bottoms = bottoms_mm(answers) if answers.study.levels == "own" else {}
     for names, progress in _items(answers, open_cases):
         time = {"seconds": round(progress.seconds, 1)}
         for key in progress.needed:
@@ -103,13 +105,38 @@ def tables(answers: StudyAnswers, *, open_cases: bool = False) -> dict[str, Rows
             scores = dict(zip((p.value for p in PATTERNS), answer.values, strict=True))
             found[SCORES].append(row | scores | {"level_mm": answer.level_mm, "knowingly": int(answer.knowingly)})
             if answers.study.levels == "own":
-                found[LEVELS].append(row | {"position_mm": answer.level_mm})
+                bottom = {"bottom_mm": bottoms.get(names["item"])}
+                found[LEVELS].append(row | {"position_mm": answer.level_mm} | bottom)
         if progress.is_complete:
             later = {"later_seconds": round(progress.later_seconds, 1), "number": progress.completed}
             done = {"corrections": progress.corrections, "revealed": int(progress.revealed)}
             found[TIMES].append({**names, **time, **later, **done})
     found[NETWORK] = network_rows(answers)
     return {name: rows for name, rows in found.items() if rows}
+
+
+def bottoms_mm(answers: StudyAnswers) -> dict[str, float]:
+    """RAS S of each item's lowest slice in millimetres, from which level positions are counted as published.
+
+    Only the copies' headers are read. Items whose scan is not here or is tilted (which ITK does not read) are left out.
+    """
+    import SimpleITK as sitk
+
+    found = {}
+    for item in answers.study.items:
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(answers.folder / item.scan))
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError:
+            continue
+        x, y, _ = reader.GetSize()
+        # The copies are in canonical orientation: k = 0 is the lowest slice; S is the same in LPS and RAS.
+        direction = reader.GetDirection()[6:9]
+        index = ((x - 1) / 2, (y - 1) / 2, 0.0)
+        steps = (d * s * i for d, s, i in zip(direction, reader.GetSpacing(), index, strict=True))
+        found[item.id] = round(reader.GetOrigin()[2] + sum(steps), 3)
+    return found
 
 
 def network_rows(answers: StudyAnswers) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +31,11 @@ def score_tables(answers: StudyAnswers) -> ReaderTables:
 
 
 def level_tables(answers: StudyAnswers) -> ReaderTables:
-    """The levels that readers placed; none where levels were given."""
-    return _split(LevelTable, tables(answers).get(LEVELS, []), answers)
+    """The levels that readers placed, with each scan's lowest slice where it is known; none where levels were given."""
+    rows = tables(answers).get(LEVELS, [])
+    bottoms = {row["case"]: row["bottom_mm"] for row in rows if row["bottom_mm"] is not None}
+    sessions, repeats = _split(LevelTable, rows, answers)
+    return ReaderTables(*(tuple(replace(t, bottoms=bottoms) for t in group) for group in (sessions, repeats)))
 
 
 def network_table(answers: StudyAnswers) -> ScoreTable | None:

@@ -10,6 +10,7 @@ from SScILDScoringLib.observers.export import REPEATED
 from SScILDScoringLib.progress import Progress, silent
 
 from ..agreement.goh import stage_agreement
+from ..agreement.levels import from_bottom
 from ..agreement.report import Agreement, compare
 from ..agreement.rows import Settings, agreement_rows, pairs
 from ..agreement.tables import Key, LevelTable, ScoreTable, Table, align
@@ -58,6 +59,11 @@ def only_table(found: Sequence[Table], name: str) -> Table:
 def _among_readers(raters: Sequence[Table], settings: Settings, progress: Progress) -> Agreement:
     """An agreement without reference: no errors, only how readers differ."""
     rows, stages = [], []
+    remarks = ["There is no reference: the readers are compared with each other only."]
+    if isinstance(raters[0], LevelTable):
+        first, others, counted = from_bottom(raters[0], raters[1:])
+        raters = [first, *others]
+        remarks.append(counted)
     todo = sorted(pairs(list(raters)), key=lambda pair: pair[0] == "intra")
     for number, (kind, first, second) in enumerate(todo):
         progress("agreement", number / len(todo), f"{second.title} and {first.title}")
@@ -75,7 +81,7 @@ def _among_readers(raters: Sequence[Table], settings: Settings, progress: Progre
         (),
         tuple(stages),
         _missing(raters),
-        ("There is no reference: the readers are compared with each other only.",),
+        tuple(remarks),
         settings,
     )
 
@@ -86,7 +92,10 @@ def _with_repeats(agreement: Agreement, readers: ReaderTables, settings: Setting
     for again in readers.repeats:
         names = (again.rater, again.session.removesuffix(REPEATED))
         first = next((table for table in readers.sessions if (table.rater, table.session) == names), None)
-        aligned = align(first, again) if first is not None else ()
+        if first is None:
+            continue
+        both = from_bottom(first, [again])[:2] if isinstance(again, LevelTable) else (first, [again])
+        aligned = align(both[0], both[1][0])
         if len(aligned):
             rows += agreement_rows("intra", aligned, settings)
     if not rows:
