@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
+from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -210,8 +215,9 @@ def assert_equal_to_reference(hu, lung, bundle, settings, engines):
     largest = np.abs(wanted.maps).max()
     assert largest > 0
     for engine in engines:
-        found = render_heat_maps(hu, lung, bundle, settings, engine=engine)
+        found = render_heat_maps(hu, lung, bundle, settings, engine=engine, precision="fp32")
         assert found.engine == engine
+        assert (found.precision, found.exact, found.tolerance) == ("fp32", True, None)
         assert (found.covered == wanted.covered).all()
         assert found.network_runs == wanted.network_runs
         # Scores are percentages in float32: their own rounding (some 1e-6 of 100) is what may remain.
@@ -222,7 +228,8 @@ def assert_equal_to_reference(hu, lung, bundle, settings, engines):
 def test_the_batch_size_does_not_change_the_maps(engine, ratio_bundle):
     hu, lung = chest(64, 64)
     one, many = (
-        render_heat_maps(hu, lung, ratio_bundle, HeatMapSettings(24, 12), engine=engine, batch_size=n) for n in (1, 7)
+        render_heat_maps(hu, lung, ratio_bundle, HeatMapSettings(24, 12), engine=engine, precision="fp32", batch_size=n)
+        for n in (1, 7)
     )
     assert np.abs(one.maps - many.maps).max() < 2e-5
 
@@ -267,7 +274,7 @@ def test_the_bundle_may_ask_for_another_patch_and_step():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_cancelling_ends_the_work(engine, ratio_bundle):
+def test_cancelling_ends_the_work_and_leaves_no_thread(engine, ratio_bundle):
     hu, lung = chest(64, 64)
     calls = []
 
@@ -279,6 +286,59 @@ def test_cancelling_ends_the_work(engine, ratio_bundle):
     with pytest.raises(Cancelled):
         render_heat_maps(hu, lung, ratio_bundle, HeatMapSettings(24, 8), cancel, engine=engine)
     assert calls == ["heat_maps"] * 3
+    assert not [t for t in threading.enumerate() if t.name.startswith("heat-map")]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_maps_appear_while_they_are_computed(engine, ratio_bundle, monkeypatch):
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.reporting.INTERVAL", 0.0)
+    hu, lung = chest(64, 64)
+    seen, fractions = [], []
+    final = render_heat_maps(
+        hu,
+        lung,
+        ratio_bundle,
+        HeatMapSettings(24, 8),
+        lambda stage, fraction, message: fractions.append(fraction),
+        engine=engine,
+        partial=seen.append,
+    )
+    assert fractions[-1] == 1.0
+    assert fractions == sorted(fractions)
+    assert seen
+    areas = [int(m.covered.sum()) for m in seen]
+    assert areas == sorted(areas)
+    assert areas[0] < final.covered.sum()
+    assert areas[-1] > 0
+    for maps in seen:
+        assert isinstance(maps, HeatMaps)
+        assert maps.network_runs <= final.network_runs
+        assert (maps.maps[:, ~maps.covered] == 0).all()
+        assert maps.baseline == final.baseline
+
+
+def test_partial_maps_come_at_most_every_100_ms(ratio_bundle):
+    times = []
+    render_heat_maps(
+        *chest(64, 64), ratio_bundle, HeatMapSettings(24, 2), partial=lambda m: times.append(time.perf_counter())
+    )
+    assert all(b - a >= 0.099 for a, b in pairwise(times))
+
+
+def test_what_is_known_about_maps_survives_the_way_through_the_worker(ratio_bundle):
+    from SScILDScoringLib.worker.values import heat_map_arrays, heat_maps_from, plain_heat_maps
+
+    maps = replace(
+        render_heat_maps(*chest(64, 64), ratio_bundle, HeatMapSettings(24, 24)),
+        precision="bf16",
+        exact=False,
+        tolerance=0.004,
+        checked_positions=8,
+    )
+    arrays = heat_map_arrays(maps)
+    again = heat_maps_from(json.loads(json.dumps(plain_heat_maps(maps))), arrays["heat"], arrays["cover"])
+    for name in ("engine", "precision", "exact", "tolerance", "checked_positions", "settings", "baseline"):
+        assert getattr(again, name) == getattr(maps, name)
 
 
 def test_wrong_arguments_are_refused(ratio_bundle):
@@ -287,6 +347,13 @@ def test_wrong_arguments_are_refused(ratio_bundle):
         render_heat_maps(hu, lung[:60], ratio_bundle)
     with pytest.raises(SettingsError, match="engine"):
         render_heat_maps(hu, lung, ratio_bundle, engine="quick")
+    with pytest.raises(SettingsError, match="precision"):
+        render_heat_maps(hu, lung, ratio_bundle, precision="int8")
+    with pytest.raises(SettingsError, match="GPU"):
+        render_heat_maps(hu, lung, ratio_bundle, precision="fp16")
+    for engine in ("incremental", "preview"):
+        with pytest.raises(SettingsError, match="does not describe its layers"):
+            render_heat_maps(hu, lung, brightness_bundle(64), engine=engine)
 
 
 def test_answers_that_are_not_numbers_are_refused():

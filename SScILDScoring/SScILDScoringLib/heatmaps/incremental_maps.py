@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ..errors import ModelError
 from .incremental import Change, KeptSlice, Plan
 from .incremental.crew import in_crew
 from .precision import choose_precision
@@ -37,13 +38,16 @@ CHECKED = 3
 """How many of them are computed in float32, too."""
 
 LIMIT = 0.003
-"""Error of the maps, as a share of the largest change seen, from which on float32 does all the work."""
+"""Largest difference from float32, as a share of the largest change seen, before float32 does all the work."""
 
 PREVIEW_LIMIT = 0.01
 """The same for a preview's difference from the exact computation."""
 
 DEFAULT_HALO = (3, 3, 3, 2)
 """Cells per stage for bundles that state none."""
+
+MOST_STAGES = 8
+"""The last value of a halo serves for so many further stages."""
 
 WIDENINGS = 3
 """How often a preview's halo is widened before the exact computation takes over."""
@@ -83,7 +87,9 @@ class Positions:
         plan = Plan(kept, self._changes, halo)
         device = self._network.device.type
         size = self._work.batch_size or GROUP.get(device, OTHER_GROUP)
+        crew = torch.get_num_threads() if device == "cpu" else 1
         heads = max(HEADS[kept.network.head_of_mean is not None] // size, 1) * size
+        heads = min(heads, max(-(-len(numbers) // crew), 1))  # few positions are shared out, too
         if halo is not None:
             # Windows of like size go together; where they grow to the whole map in the end this would win nothing.
             numbers = sorted(numbers, key=lambda n: self._changes[n].values.shape)
@@ -93,7 +99,6 @@ class Positions:
             ends = [kept.ends(plan, task[n : n + size], check) for n in range(0, len(task), size)]
             return kept.answers(ends) - kept.baseline
 
-        crew = torch.get_num_threads() if device == "cpu" else 1
         yield from in_crew(tasks, answer, crew, self._work.report.tick)
 
     def all_changes(self, numbers: Sequence[int], precision: str, halo: Sequence[int] | None = None) -> np.ndarray:
@@ -118,59 +123,91 @@ class Positions:
 def incremental_heat_maps(work: Work) -> Outcome:
     """An engine: the exact maps, in the arithmetic that the device computes fast."""
     positions = Positions(work)
-    precision = choose_precision(work.precision, work.network.device)
-    probes = _spread(len(positions), PROBES)
-    if precision == "fp32" or not probes:
-        return _rest(work, positions, [], np.empty((0, 3)), Outcome(positions.baseline))
-    answers = positions.all_changes(probes, precision)
-    checked = _most_telling(answers, CHECKED)
-    difference = np.abs(positions.all_changes([probes[n] for n in checked], "fp32") - answers[checked]).max()
-    # A pixel is the mean over the (patch / step)^2 positions that cover it, and rounding differs from one to the next.
-    averaged = max(work.settings.patch / work.settings.step, 1.0)
-    if work.precision == "auto" and difference / averaged > LIMIT * np.abs(answers).max():
-        return _rest(work, positions, [], np.empty((0, 3)), Outcome(positions.baseline))
-    outcome = Outcome(positions.baseline, precision, tolerance=float(difference), checked_positions=len(checked))
-    return _rest(work, positions, probes, answers, outcome)
+    probes = Probes(work, positions)
+    outcome = Outcome(positions.baseline, probes.precision, True, probes.rounding, probes.checked)
+    return _rest(work, positions, probes, outcome)
 
 
 def preview_heat_maps(work: Work) -> Outcome:
-    """An engine: a guarded preview."""
+    """An engine: a guarded preview; exact where no halo is good enough."""
     positions = Positions(work)
-    precision = choose_precision(work.precision, work.network.device)
-    probes = _spread(len(positions), PROBES)
-    if not probes:
-        return Outcome(positions.baseline, precision)
-    answers = positions.all_changes(probes, precision)
-    allowed = PREVIEW_LIMIT * np.abs(answers).max()
+    probes = Probes(work, positions, always=True)
     halo = halo_of(work.network.bundle)
-    for _ in range(WIDENINGS + 1):
-        difference = float(np.abs(positions.all_changes(probes, precision, halo) - answers).max())
-        if difference <= allowed:
-            outcome = Outcome(positions.baseline, precision, False, difference, len(probes))
-            return _rest(work, positions, probes, answers, outcome, halo)
+    for _ in range(WIDENINGS + 1 if probes.numbers else 0):
+        found = positions.all_changes(probes.numbers, probes.precision, halo)
+        difference = float(np.abs(found - probes.answers).max())
+        if difference <= PREVIEW_LIMIT * probes.largest:
+            # Both differences can add up.
+            tolerance = difference + (probes.rounding or 0.0)
+            outcome = Outcome(positions.baseline, probes.precision, False, tolerance, len(probes.numbers))
+            return _rest(work, positions, probes, outcome, halo)
         halo = tuple(cells + max(cells // 2, 1) for cells in halo)
-    return _rest(work, positions, probes, answers, Outcome(positions.baseline, precision))
+    outcome = Outcome(positions.baseline, probes.precision, True, probes.rounding, probes.checked)
+    return _rest(work, positions, probes, outcome)
+
+
+class Probes:
+    """A few positions computed exactly before all others, and the arithmetic they show to be good enough.
+
+    Args:
+        work, positions: what has to be done.
+        always: whether they are wanted where float32 leaves nothing to check, too.
+
+    Attributes:
+        numbers, answers: the positions and what they change, ``(n, 3)``.
+        largest: the largest change.
+        precision: the arithmetic for the other positions.
+        rounding: largest difference from float32 in percentage points on ``checked`` positions; None in float32.
+    """
+
+    def __init__(self, work: Work, positions: Positions, always: bool = False) -> None:
+        self.precision = choose_precision(work.precision, work.network.device)
+        self.rounding: float | None = None
+        self.checked = 0
+        wanted = PROBES if always or self.precision != "fp32" else 0
+        self.numbers = spread(len(positions), wanted)
+        if not self.numbers:
+            self.answers = np.empty((0, len(positions.baseline)))
+            return
+        self.answers = positions.all_changes(self.numbers, self.precision)
+        if self.precision == "fp32":
+            return
+        telling = _most_telling(self.answers, CHECKED)
+        exact = positions.all_changes([self.numbers[n] for n in telling], "fp32")
+        self.rounding, self.checked = float(np.abs(exact - self.answers[telling]).max()), len(telling)
+        if work.precision == "auto" and self.rounding > LIMIT * self.largest:
+            self.precision, self.rounding, self.checked = "fp32", None, 0
+            self.answers = positions.all_changes(self.numbers, "fp32")
+
+    @property
+    def largest(self) -> float:
+        """The largest change, in percentage points."""
+        return float(np.abs(self.answers).max(initial=0.0))
 
 
 def halo_of(bundle) -> tuple[int, ...]:
-    """The halo of a bundle's previews: calibrated for it, or the default with its last value for further stages."""
-    stated = bundle.heat_maps.get("preview_halo")
-    halo = tuple(int(v) for v in stated) if stated else DEFAULT_HALO
-    return halo + (halo[-1],) * 8
+    """The halo of a bundle's previews: calibrated for it (:mod:`.calibration`), or the default.
+
+    Raises:
+        ModelError: the bundle states something else than whole numbers of cells.
+    """
+    stated = bundle.heat_maps.get("preview_halo", DEFAULT_HALO)
+    if not isinstance(stated, (list, tuple)) or not stated or not all(type(v) is int and v >= 0 for v in stated):
+        raise ModelError(f"heat_maps.preview_halo of the model bundle {bundle.name} is no list of whole numbers.")
+    return (*stated, *[stated[-1]] * MOST_STAGES)
 
 
 def _rest(
     work: Work,
     positions: Positions,
-    done: Sequence[int],
-    answers: np.ndarray,
+    probes: Probes,
     outcome: Outcome,
     halo: Sequence[int] | None = None,
 ) -> Outcome:
     """Computes all positions that are not done yet; gives the outcome with its tolerance as a share of the maps."""
-    for number, change in zip(done, answers, strict=True):
+    for number, change in zip(probes.numbers, probes.answers, strict=True):
         positions.add(number, change)
-    known = set(done)
+    known = set(probes.numbers)
     rest = [n for n in range(len(positions)) if n not in known]
     work.report.batch(len(known), len(positions), outcome)
     finished = len(known)
@@ -182,7 +219,7 @@ def _rest(
     return outcome.relative_to(work.sums.means())
 
 
-def _spread(count: int, wanted: int) -> list[int]:
+def spread(count: int, wanted: int) -> list[int]:
     """``wanted`` of the numbers below ``count``, evenly spread; all of them where there are fewer."""
     return sorted({int(n) for n in np.linspace(0, count - 1, min(wanted, count)).round()}) if count else []
 

@@ -181,6 +181,14 @@ def run_layers(layers: Sequence[Layer], x: torch.Tensor) -> list[torch.Tensor]:
     return outputs
 
 
+def stages_of(layers: Sequence[Layer]) -> list[int]:
+    """For every layer the number of its stage: stages are the resolutions behind the first layer, in their order."""
+    strides: list[int] = []
+    for layer in layers:
+        strides.append(layer.reach.stride * (1 if layer.reads == INPUT else strides[layer.reads]))
+    return [sorted(set(strides)).index(stride) for stride in strides]
+
+
 def receptive_field(layers: Sequence[Layer]) -> tuple[int, int]:
     """``(pixels, stride)``: how many input pixels along an axis one cell of the last map sees, and their step."""
     first, last = input_range(layers, 0, 0)

@@ -78,7 +78,9 @@ class KeptSlice:
             paddings[layer.reads] = max(paddings[layer.reads], layer.reach.padding)
         route = whole_route(network.layers, self.size)
         with torch.inference_mode():
-            image = torch.as_tensor(prepared, dtype=torch.float32)[:, :, None].to(network.device, network.dtype)
+            image = torch.as_tensor(prepared, dtype=torch.float32)[:, :, None].to(
+                network.device, network.kernels[0].reads
+            )
             self._maps = {INPUT: KeptMap(image, paddings[INPUT])}
             for number, layer in enumerate(network.layers):
                 tick()
@@ -115,7 +117,12 @@ class KeptSlice:
                 other = None
                 if layer.adds is not None:
                     other = read(self._maps[layer.adds], windows[layer.adds], *place, by_index)
-                windows[number] = Window(kernels[number](crop, other, padding), *place)
+                if getattr(kernels[number], "by_change", False):
+                    untouched = kept.parts(rows.crops[number], columns.crops[number])
+                    values = kernels[number].changed(crop, untouched, self._maps[number].parts(*place))
+                else:
+                    values = kernels[number](crop, other, padding)
+                windows[number] = Window(values, *place)
                 for used in (layer.reads, layer.adds):
                     if used is not None and self._last_use[used] == number:
                         del windows[used]
@@ -142,7 +149,7 @@ class KeptSlice:
             window[:] = self._prepared[top : top + rows.size, left : left + columns.size]
             y, x = change.rows, change.columns
             window[y.start - top : y.stop - top, x.start - left : x.stop - left] = change.values
-        values = torch.from_numpy(windows)[..., None].to(self.network.device, self.network.dtype)
+        values = torch.from_numpy(windows)[..., None].to(self.network.device, self.network.kernels[0].reads)
         return Window(values, rows, columns)
 
     # ---- the last map and the head -------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """A network's layers ready to run on windows: affine parts folded into weights, weights packed for the device.
 
 Kernels work on ``(n, h, w, c)``. They pad nothing unless told to: whoever calls them with a window reads what lies
-around it along; only a whole map comes without its surroundings, with ``padding`` zeros to be thought around it. On a CPU with oneDNN
-weights are packed once and GELU, ReLU and the sum of a residual block are fused into the product; elsewhere, and where
-PyTorch lacks these operators, the same is said with ordinary ones.
+around it along; only a whole map comes without its surroundings, with ``padding`` zeros to be thought around it. On a
+CPU with oneDNN weights are packed once and GELU, ReLU and the sum of a residual block are fused into the product;
+elsewhere, and where PyTorch lacks these operators, the same is said with ordinary ones.
+
+In bf16 the maps between ConvNeXt's blocks stay float32: rounding them in every block would cost ten times the accuracy
+that all products in bf16 cost together. The products between stages are made of the change alone, for the same reason.
 """
 
 from __future__ import annotations
@@ -117,6 +120,7 @@ class ConvolutionKernel:
     """A convolution with BatchNorm folded into it."""
 
     def __init__(self, layer: Convolution, dtype: torch.dtype, device: torch.device) -> None:
+        self.reads = dtype
         convolution, norm = layer.convolution, layer.norm
         weight = convolution.weight.detach().double()
         bias = torch.zeros(len(weight)) if convolution.bias is None else convolution.bias.detach()
@@ -135,6 +139,7 @@ class PoolingKernel:
     """Max pooling."""
 
     def __init__(self, layer: Pooling, dtype: torch.dtype, device: torch.device) -> None:
+        self.reads = dtype
         self._kernel, self._stride, _ = layer.reach
 
     def __call__(self, x: torch.Tensor, other: None = None, padding: int = 0) -> torch.Tensor:
@@ -143,36 +148,62 @@ class PoolingKernel:
 
 
 class NormedConvolutionKernel:
-    """A convolution whose patches do not overlap, as a product; the norm in front of it folded into its weights."""
+    """A convolution whose patches do not overlap, as a product; the norm in front of it folded into its weights.
+
+    It reads and gives float32. With the norm in front, ``weight`` may be applied to a change alone, in the arithmetic
+    of the device: see :meth:`changed`.
+    """
+
+    reads = torch.float32
 
     def __init__(self, layer: NormedConvolution, dtype: torch.dtype, device: torch.device) -> None:
         convolution, norm = layer.convolution, layer.norm
-        self._side, self._norm_first = convolution.stride[0], layer.norm_first
+        self._side, self._norm_first, self._dtype = convolution.stride[0], layer.norm_first, dtype
         weight = convolution.weight.detach().double().permute(0, 2, 3, 1)
         bias = convolution.bias.detach().double()
         if layer.norm_first:
             bias = bias + (weight * norm.bias.detach().double()).sum((1, 2, 3))
             weight = weight * norm.weight.detach().double()
-        self._linear = Linear(weight.flatten(1), bias, dtype, device)
-        self._norm = ChannelNorm(norm, not layer.norm_first, dtype, device)
+        weight = weight.flatten(1)
+        self._linear = Linear(weight, bias, torch.float32, device)
+        self._change = Linear(weight, torch.zeros_like(bias), dtype, device) if self.by_change else None
+        self._norm = ChannelNorm(norm, not layer.norm_first, torch.float32, device)
+
+    @property
+    def by_change(self) -> bool:
+        """Whether a changed output is best made of the change of the input."""
+        return self._norm_first and self._dtype != torch.float32
 
     def __call__(self, x: torch.Tensor, other: None = None, padding: int = 0) -> torch.Tensor:
-        x = self._norm(x) if self._norm_first else x
+        if self._norm_first:
+            return self._product(self._linear, self._norm(x))
+        return self._norm(self._product(self._linear, x))
+
+    def changed(self, x: torch.Tensor, kept_x: torch.Tensor, kept_y: torch.Tensor) -> torch.Tensor:
+        """The output for ``x``, knowing that for ``kept_x`` it is ``kept_y``."""
+        change = (self._norm(x) - self._norm(kept_x)).to(self._dtype)
+        return kept_y + self._product(self._change, change)
+
+    def _product(self, linear: Linear, x: torch.Tensor) -> torch.Tensor:
         n, height, width, channels = x.shape
         s = self._side
         patches = x.reshape(n, height // s, s, width // s, s, channels).transpose(2, 3)
         rows = _padded_rows(patches.reshape(-1, s * s * channels))
         count = n * (height // s) * (width // s)
-        y = self._linear(rows)[:count].view(n, height // s, width // s, -1)
-        return y if self._norm_first else self._norm(y)
+        return linear(rows)[:count].view(n, height // s, width // s, -1)
 
 
 class WideBlockKernel:
-    """The block of ConvNeXt; the norm's affine part folded into the first linear layer, the scale into the second."""
+    """The block of ConvNeXt; the norm's affine part folded into the first linear layer, the scale into the second.
+
+    It reads and gives float32.
+    """
+
+    reads = torch.float32
 
     def __init__(self, layer: WideBlock, dtype: torch.dtype, device: torch.device) -> None:
         depthwise, norm = layer.depthwise, layer.norm
-        self._margin = layer.reach.padding
+        self._margin, self._dtype = layer.reach.padding, dtype
         self._depthwise = Convolve(depthwise, depthwise.weight.detach(), depthwise.bias.detach(), False, dtype, device)
         self._norm = ChannelNorm(norm, False, dtype, device)
         weight, bias = layer.widen.weight.detach().double(), layer.widen.bias.detach().double()
@@ -187,15 +218,14 @@ class WideBlockKernel:
 
     def hidden(self, x: torch.Tensor, padding: int = 0) -> torch.Tensor:
         """The wide rows ``(m, 4 c)`` of a crop; behind those of the window's cells there may be some of no meaning."""
-        y = self._norm(self._depthwise(x, padding=padding))
+        y = self._norm(self._depthwise(x.to(self._dtype), padding=padding))
         return self._widen(_padded_rows(y.view(-1, y.shape[-1])), gelu=True)
 
     def __call__(self, x: torch.Tensor, other: None = None, padding: int = 0) -> torch.Tensor:
         margin = self._margin - padding
         inner = x[:, margin : x.shape[1] - margin, margin : x.shape[2] - margin]
-        rows = _padded_rows(inner.reshape(-1, inner.shape[-1]))
-        y = self._narrow(self.hidden(x, padding), other=rows)
-        return y[: inner.shape[0] * inner.shape[1] * inner.shape[2]].view(inner.shape)
+        branch = self._narrow(self.hidden(x, padding))
+        return inner + branch[: inner.shape[:3].numel()].view(inner.shape)
 
 
 def _padded_rows(rows: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...networks.layout import INPUT, Layer
+from ...networks.layout import INPUT, Layer, stages_of
 
 SIZES = 64
 """Windows of a map have at most about so many different sizes along an axis: every new size of a layer's input costs
@@ -50,14 +50,6 @@ def sizes_along(layers: Sequence[Layer], size: int) -> list[int]:
     for layer in layers:
         sizes.append(layer.reach.size_out(size if layer.reads == INPUT else sizes[layer.reads]))
     return sizes
-
-
-def stages_of(layers: Sequence[Layer]) -> list[int]:
-    """For every layer the number of its stage: stages are the resolutions behind the first layer, in their order."""
-    strides: list[int] = []
-    for layer in layers:
-        strides.append(layer.reach.stride * (1 if layer.reads == INPUT else strides[layer.reads]))
-    return [sorted(set(strides)).index(stride) for stride in strides]
 
 
 class Routes:

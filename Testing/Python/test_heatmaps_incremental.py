@@ -1,0 +1,289 @@
+"""What the incremental engine promises: the network's own answer, whatever a patch changes and wherever it lies."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from small_bundles import s_net_bundle
+from SScILDScoringLib.devices import threads
+from SScILDScoringLib.errors import ModelError, SettingsError
+from SScILDScoringLib.heatmaps import render_heat_maps
+from SScILDScoringLib.heatmaps.calibration import calibrated_halo
+from SScILDScoringLib.heatmaps.incremental import Change, IncrementalNetwork, Plan
+from SScILDScoringLib.heatmaps.incremental.crew import in_crew
+from SScILDScoringLib.heatmaps.precision import choose_precision, multiplies_bf16
+from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
+from SScILDScoringLib.models import ModelBundle
+from SScILDScoringLib.networks import build_s_net
+from SScILDScoringLib.slice_network import SliceNetwork
+
+STARTER = Path(__file__).parents[2] / "Resources/Models/s_net_starter"
+CPU = torch.device("cpu")
+SMALL = {"widths": (8, 8, 16, 16), "blocks": (1, 1, 1, 1)}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with threads(1):
+        yield
+
+
+def network_with_random_weights(name, **options):
+    """Weights with which every part of the network matters: layer scale 1, norms that do something."""
+    torch.manual_seed(3)
+    network = build_s_net(name, **options).eval()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.2)
+                module.running_var.uniform_(0.5, 1.5)
+            if isinstance(module, torch.nn.LayerNorm):
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0, 0.2)
+        last = [m for m in network.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))][-1]
+        last.weight.mul_(20)
+    return network.requires_grad_(False)
+
+
+def changes_everywhere(size, seed=1):
+    """Windows of all kinds: single pixels, corners, borders, the middle, nearly the whole slice."""
+    rng = np.random.default_rng(seed)
+    places = [(0, 1, 0, 1), (size - 1, size, size - 1, size), (0, size // 3, size // 2, size), (1, size - 1, 2, size)]
+    for _ in range(5):
+        h, w = rng.integers(1, size // 2, 2)
+        y, x = rng.integers(0, size - h + 1), rng.integers(0, size - w + 1)
+        places.append((y, y + h, x, x + w))
+    return [
+        Change(slice(t, b), slice(left, r), rng.random((b - t, r - left)).astype(np.float32))
+        for t, b, left, r in places
+    ]
+
+
+def true_answers(network, image, changes):
+    """The network run on whole images, in double precision: ``(1 + n, 3)``, the untouched one first."""
+    images = np.repeat(image[None], 1 + len(changes), axis=0)
+    for n, change in enumerate(changes, start=1):
+        images[n, change.rows, change.columns] = change.values
+    parameters = {key: value.clone() for key, value in network.state_dict().items()}
+    with torch.inference_mode():
+        answers = network.double()(torch.from_numpy(images).double()[:, None]).numpy()
+    network.float().load_state_dict(parameters)
+    return answers
+
+
+NETWORKS = [
+    ("convnext_atto", {"layer_scale": 1.0}, 96),
+    ("convnext_atto", {"layer_scale": 1.0}, 90),
+    ("compact_ratio", {**SMALL, "head_width": 16}, 64),
+    ("compact_ratio", {**SMALL, "head_width": 16, "stem_stride": 4}, 75),
+    ("compact_pool", SMALL, 70),
+    ("vgg11_bn", {"hidden": 8}, 70),
+    ("resnet18", {}, 75),
+    ("resnet50", {}, 64),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "size"), NETWORKS, ids=lambda v: str(v) if not isinstance(v, dict) else "")
+@pytest.mark.parametrize("by_index", [False, True], ids=["by slices", "by index"])
+def test_changed_windows_are_answered_as_the_network_answers_the_whole_slice(name, options, size, by_index):
+    network = network_with_random_weights(name, **options)
+    image = np.random.default_rng(0).random((size, size)).astype(np.float32)
+    changes = changes_everywhere(size)
+    wanted = true_answers(network, image, changes)
+    kept = IncrementalNetwork(network, "fp32", CPU, by_index).keep(image)
+    plan = Plan(kept, changes)
+    assert np.allclose(kept.baseline, wanted[0], rtol=1e-4, atol=1e-5)
+    everything = range(len(changes))
+    alone = kept.answers([kept.ends(plan, [n]) for n in everything])
+    together = kept.answers([kept.ends(plan, everything)])
+    change = wanted[1:] - wanted[0]
+    # A score's own rounding in float32 is a few 1e-7 of it; what remains of it in a difference is no error of ours.
+    allowed = 1e-4 * np.abs(change).max() + 2e-6 * np.abs(wanted).max()
+    assert np.abs(change).max() > 100 * 2e-6 * np.abs(wanted).max()
+    assert np.abs(alone - kept.baseline - change).max() < allowed
+    assert np.abs(together - kept.baseline - change).max() < allowed
+
+
+def test_without_packed_operators_the_answers_are_the_same(monkeypatch):
+    """As on a computer whose PyTorch has no oneDNN, and as on a GPU."""
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental.kernels.can_pack", lambda device: False)
+    for name, options, size in (NETWORKS[0], NETWORKS[2]):
+        network = network_with_random_weights(name, **options)
+        image = np.random.default_rng(0).random((size, size)).astype(np.float32)
+        changes = changes_everywhere(size)
+        wanted = true_answers(network, image, changes)
+        kept = IncrementalNetwork(network, "fp32", CPU, True).keep(image)
+        found = kept.answers([kept.ends(Plan(kept, changes), range(len(changes)))]) - kept.baseline
+        change = wanted[1:] - wanted[0]
+        assert np.abs(found - change).max() < 1e-4 * np.abs(change).max() + 2e-6 * np.abs(wanted).max()
+
+
+def test_a_halo_that_reaches_everything_leaves_nothing_out_and_a_small_one_does():
+    network = network_with_random_weights("convnext_atto", layer_scale=1.0)
+    image = np.random.default_rng(0).random((160, 160)).astype(np.float32)
+    changes = [Change(slice(60, 92), slice(70, 101), np.ones((32, 31), np.float32))]
+    kept = IncrementalNetwork(network, "fp32", CPU).keep(image)
+    exact, wide, narrow = (kept.answers([kept.ends(Plan(kept, changes, h), [0])]) for h in (None, [40] * 4, [1] * 4))
+    assert np.allclose(exact, wide, rtol=0, atol=1e-5)
+    assert np.abs(narrow - exact).max() > 10 * np.abs(wide - exact).max() + 1e-4
+
+
+# ---- maps --------------------------------------------------------------------------------------------------------
+
+
+def drawn_slice(size=96, seed=5):
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] / size
+    lung = ((y - 0.5) / 0.38) ** 2 + ((np.abs(x - 0.5) - 0.22) / 0.17) ** 2 < 1
+    ill = lung & (((y - 0.6) / 0.2) ** 2 + ((x - 0.3) / 0.12) ** 2 < 1)
+    hu = np.where(lung, -850 + 60 * rng.standard_normal((size, size)), 40 + 20 * rng.standard_normal((size, size)))
+    return np.where(ill, hu + 350, hu).astype(np.int16), lung
+
+
+@pytest.fixture(scope="module")
+def starter():
+    return SliceNetwork(ModelBundle.load(STARTER))
+
+
+@pytest.fixture(scope="module")
+def convnext(tmp_path_factory):
+    return SliceNetwork(s_net_bundle(tmp_path_factory.mktemp("b") / "c", "convnext_atto", size=96, layer_scale=0.2))
+
+
+@pytest.mark.parametrize(
+    ("size", "settings"),
+    [(128, HeatMapSettings(64, 32)), (101, HeatMapSettings(37, 23, "ramp", 5))],
+    ids=["published patch", "odd sizes"],
+)
+def test_trained_weights_give_the_maps_of_the_reference(starter, size, settings):
+    hu, lung = drawn_slice(size)
+    wanted = render_heat_maps(hu, lung, starter, settings, engine="reference")
+    found = render_heat_maps(hu, lung, starter, settings, engine="incremental", precision="fp32")
+    assert np.abs(wanted.maps).max() > 0.5
+    assert np.abs(found.maps - wanted.maps).max() < 1e-4 * np.abs(wanted.maps).max()
+
+
+def test_bf16_says_how_far_it_is_from_float32(convnext):
+    hu, lung = drawn_slice()
+    settings = HeatMapSettings(30, 12)
+    exact = render_heat_maps(hu, lung, convnext, settings, precision="fp32")
+    quick = render_heat_maps(hu, lung, convnext, settings, precision="bf16")
+    assert (quick.precision, quick.exact) == ("bf16", True)
+    assert quick.checked_positions == 3
+    assert 0 < quick.tolerance < 0.3  # random weights hardly answer to anything, so that rounding shows
+    assert np.abs(quick.maps - exact.maps).max() < 0.3 * np.abs(exact.maps).max()
+
+
+def test_where_bf16_is_too_coarse_float32_does_the_work(convnext, monkeypatch):
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.precision.multiplies_bf16", lambda: True)
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental_maps.LIMIT", 1e-9)
+    hu, lung = drawn_slice()
+    maps = render_heat_maps(hu, lung, convnext, HeatMapSettings(30, 24))
+    assert (maps.precision, maps.tolerance, maps.checked_positions) == ("fp32", None, 0)
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental_maps.LIMIT", 1e9)
+    assert render_heat_maps(hu, lung, convnext, HeatMapSettings(30, 24)).precision == "bf16"
+
+
+def test_bf16_is_chosen_only_where_a_matrix_unit_may_be_used():
+    code = "from SScILDScoringLib.heatmaps.precision import *; import torch\n"
+    code += "print(choose_precision('auto', torch.device('cpu')))"
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["fp32"]
+    has_unit = bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    if "ONEDNN_MAX_CPU_ISA" not in os.environ and torch.backends.mkldnn.is_available():
+        assert multiplies_bf16() == has_unit
+    assert choose_precision("bf16", CPU) == "bf16"
+    with pytest.raises(SettingsError, match="GPU"):
+        choose_precision("fp16", CPU)
+
+
+# ---- previews ----------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_is_close_and_says_how_close(starter):
+    hu, lung = drawn_slice(160)
+    settings = HeatMapSettings(32, 16)
+    exact = render_heat_maps(hu, lung, starter, settings, precision="fp32")
+    preview = render_heat_maps(hu, lung, starter, settings, engine="preview", precision="fp32")
+    assert (preview.engine, preview.exact, preview.checked_positions) == ("preview", False, 8)
+    assert preview.tolerance < 0.05
+    assert np.abs(preview.maps - exact.maps).max() < 0.02 * np.abs(exact.maps).max()
+    assert (preview.covered == exact.covered).all()
+
+
+def test_a_halo_that_is_too_narrow_is_widened(starter, monkeypatch):
+    """A bundle that promises too much does not get its way: the eight exact positions show it."""
+    hu, lung = drawn_slice(160)
+    settings = HeatMapSettings(32, 16)
+    exact = render_heat_maps(hu, lung, starter, settings, precision="fp32")
+    monkeypatch.setattr(
+        ModelBundle, "heat_maps", property(lambda self: {**self.metadata.heat_maps, "preview_halo": [0, 0, 0, 0]})
+    )
+    guarded = render_heat_maps(hu, lung, starter, settings, engine="preview", precision="fp32")
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental_maps.PREVIEW_LIMIT", 1e9)
+    unguarded = render_heat_maps(hu, lung, starter, settings, engine="preview", precision="fp32")
+    largest = np.abs(exact.maps).max()
+    assert np.abs(guarded.maps - exact.maps).max() < 0.02 * largest
+    assert np.abs(unguarded.maps - exact.maps).max() > 0.02 * largest
+    assert unguarded.tolerance > 0.02
+
+
+def test_where_no_halo_suffices_the_preview_is_exact(starter, monkeypatch):
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental_maps.PREVIEW_LIMIT", -1.0)
+    hu, lung = drawn_slice(96)
+    settings = HeatMapSettings(32, 24)
+    exact = render_heat_maps(hu, lung, starter, settings, precision="fp32")
+    preview = render_heat_maps(hu, lung, starter, settings, engine="preview", precision="fp32")
+    assert preview.exact
+    assert np.abs(preview.maps - exact.maps).max() < 1e-4 * np.abs(exact.maps).max()
+
+
+def test_a_bundle_with_an_unusable_halo_is_refused(starter, monkeypatch):
+    for wrong in ([], [-1, 2], "3333", [1.5]):
+        monkeypatch.setattr(ModelBundle, "heat_maps", property(lambda self, wrong=wrong: {"preview_halo": wrong}))
+        with pytest.raises(ModelError, match="preview_halo"):
+            render_heat_maps(*drawn_slice(64), starter, HeatMapSettings(32, 32), engine="preview")
+
+
+def test_calibration_finds_a_halo_with_which_previews_pass(convnext, monkeypatch):
+    hu, lung = drawn_slice()
+    settings = HeatMapSettings(24, 16)
+    strict = calibrated_halo(convnext, [(hu, lung)], settings, tolerance=0.005)
+    loose = calibrated_halo(convnext, [(hu, lung)], settings, tolerance=0.5)
+    assert len(strict) == len(loose) == 4
+    assert sum(loose) < sum(strict)
+    monkeypatch.setattr(ModelBundle, "heat_maps", property(lambda self: {"preview_halo": strict}))
+    preview = render_heat_maps(hu, lung, convnext, settings, engine="preview", precision="fp32")
+    assert not preview.exact
+    with pytest.raises(SettingsError, match="at least one slice"):
+        calibrated_halo(convnext, [(hu, np.zeros_like(lung))], settings)
+
+
+# ---- the crew ----------------------------------------------------------------------------------------------------
+
+
+def test_the_crew_does_every_task_once_and_hands_errors_over():
+    found = dict(in_crew(range(20), lambda task, check: task * task, 3, lambda: None))
+    assert found == {n: n * n for n in range(20)}
+
+    def fails(task, check):
+        if task == 3:
+            raise ModelError("three")
+        return task
+
+    with pytest.raises(ModelError, match="three"):
+        list(in_crew(range(20), fails, 2, lambda: None))
+
+
+def test_the_crew_leaves_the_number_of_threads_alone():
+    before = torch.get_num_threads()
+    list(in_crew(range(4), lambda task, check: torch.get_num_threads(), 2, lambda: None))
+    assert torch.get_num_threads() == before
