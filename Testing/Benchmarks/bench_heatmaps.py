@@ -181,7 +181,7 @@ def accuracy(case: Case) -> None:
 def growth(case: Case) -> None:
     """Cost against the number of positions, and of slices."""
     counts, seconds = [], []
-    shares = (0.1, 0.2, 0.3) if case.quick else (0.25, 0.5, 0.75, 1.0)
+    shares = (0.1, 0.3, 0.6) if case.quick else (0.25, 0.5, 0.75, 1.0)
     for share in shares:
         maps = case.maps("incremental", lung=case.part(share) if share < 1 else case.lung)
         counts.append(maps.network_runs - 1)

@@ -29,6 +29,7 @@ class Counted(torch.nn.Module):
     def __init__(self, network: torch.nn.Module, limit: int | None = None, flat: bool = False) -> None:
         super().__init__()
         self.network, self.limit, self.flat, self.seen = network, limit, flat, 0
+        self.eval()  # libraries put a network back into the mode of what they were given
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         answer = self.network(x)

@@ -67,7 +67,7 @@ def train_briefly(network: torch.nn.Module, seconds: float, size: int = 256, bat
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        errors.append(float((answer - wanted).abs().mean()))
+        errors.append(float((answer.detach() - wanted).abs().mean()))
         step += 1
     network.eval()
     return float(np.mean(errors[-10:]))

@@ -108,6 +108,7 @@ def test_the_libraries_are_counted_and_can_be_stopped(case):
     pytest.importorskip("captum")
     assert captum_occlusion(network, prepared) == library_positions(SIDE) + 1
     assert captum_occlusion(network, prepared, limit=5) == 5
+    assert not network.training
 
 
 def test_drawn_slices_have_the_scores_they_are_said_to_have():
