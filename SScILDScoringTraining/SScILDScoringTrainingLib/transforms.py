@@ -84,7 +84,9 @@ def intensity_augmented(
     change = np.float32(rng.uniform(-1, 1) * augmentation.offset_hu)
     if rng.random() < augmentation.noise_share:
         sigma = rng.uniform(*augmentation.noise_hu)
-        noise = rng.standard_normal(result.shape, dtype=np.float32)
+        # torch draws faster than numpy; its seed comes from the sample's generator.
+        drawn = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        noise = torch.empty(result.shape).normal_(generator=drawn).numpy()
         if rng.random() < 0.5:  # noise of a soft kernel is correlated over neighbouring pixels
             noise = gaussian_blur(noise, 0.7)
             noise /= max(float(noise.std()), 1e-6)

@@ -255,28 +255,33 @@ class ScoresRecipe:
         return self._sample(truth, matrix, rng)
 
     def _sample(self, truth: Truth, matrix: np.ndarray, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
-        size, hu = self.config.input.size, truth.hu
-        masks = [
-            (truth.flags & bit) > 0 for bit in (LUNG, BODY, GROUND_GLASS | RETICULATION, GROUND_GLASS, RETICULATION)
-        ]
-        low, high = self.config.input.hu_window
-        stack = np.stack([np.clip(hu, low, high).astype(np.float32), *masks])
-        warped = warp_slice(stack, matrix, size, np.array([max(AIR_HU, low), 0, 0, 0, 0, 0], np.float32))
+        settings, size = self.config.input, self.config.input.size
+        low, high = settings.hu_window
+        # Only what is needed is moved: a slice with given scores and no maps is its image alone.
+        bits = {"body": BODY} if settings.clear_outside_body else {}
+        if truth.scores is None or self._map_size:
+            bits |= {"lung": LUNG, "tot": GROUND_GLASS | RETICULATION, "gg": GROUND_GLASS, "ret": RETICULATION}
+        stack = np.empty((1 + len(bits), *truth.hu.shape), np.float32)
+        np.clip(truth.hu, low, high, out=stack[0], casting="unsafe")
+        for channel, bit in zip(stack[1:], bits.values(), strict=True):
+            np.not_equal(truth.flags & bit, 0, out=channel, casting="unsafe")
+        fill = np.array([max(AIR_HU, low), *(0.0,) * len(bits)], np.float32)
+        image, *masks = warp_slice(stack, matrix, size, fill)
         # Masks become the covered share of each pixel; patterns lie inside the lung, so their shares never exceed it.
-        image, lung, body, total, ground_glass, reticulation = warped
+        share = dict(zip(bits, masks, strict=True))
         if rng is not None and not truth.acquired:
             image = intensity_augmented(image, self.config.augmentation, rng)
-        if self.config.input.clear_outside_body:
-            image = np.where(body >= 0.5, image, AIR_HU)
+        if settings.clear_outside_body:
+            image = np.where(share["body"] >= 0.5, image, AIR_HU)
         image = (np.clip(image, low, high) - low) / (high - low)
-        area = float(lung.sum())
         if truth.scores is not None:
             target = np.asarray(truth.scores, np.float32)
         else:
-            target = np.array([100 * float(m.sum()) / max(area, 1.0) for m in (total, ground_glass, reticulation)])
+            area = max(float(share["lung"].sum()), 1.0)
+            target = np.array([100 * float(share[name].sum()) / area for name in ("tot", "gg", "ret")])
         result = {"image": image[None].astype(np.float32), "target": target.astype(np.float32)}
         if self._map_size:
-            cells = np.stack([lung, total, ground_glass, reticulation])
+            cells = np.stack([share[name] for name in ("lung", "tot", "gg", "ret")])
             step = size // self._map_size
             cells = cells.reshape(4, self._map_size, step, self._map_size, step).mean((2, 4))
             result["maps"] = cells.astype(np.float32)
