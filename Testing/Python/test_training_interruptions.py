@@ -24,7 +24,7 @@ from SScILDScoringTrainingLib.training import Trainer
 def started(*arguments: object) -> subprocess.Popen:
     """Starts ``small_training.py``."""
     command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True)
 
 
 def until(condition, seconds: float = 120.0) -> None:
@@ -97,11 +97,14 @@ def test_a_full_disk_is_told_and_leaves_the_former_checkpoint(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
 
 
-def test_a_polite_kill_keeps_the_very_step_it_met(tmp_path):
-    slow = ["--set", "steps=400", "--set", "validate_every=400", "--pause", 0.002]
+@pytest.mark.parametrize("whom", ["the training", "everybody, as Ctrl-C in a terminal", "everybody, as a cluster does"])
+def test_a_polite_kill_keeps_the_very_step_it_met(tmp_path, whom):
+    workers = 0 if whom == "the training" else 1
+    number = signal.SIGTERM if "cluster" in whom else signal.SIGINT
+    slow = ["--set", "steps=400", "--set", "validate_every=400", "--pause", 0.002, "--set", f"workers={workers}"]
     process = started(tmp_path / "run", *slow)
     until(lambda: (s := read_status(tmp_path / "run")) is not None and s.step > 5)
-    process.send_signal(signal.SIGINT)
+    (os.killpg if workers else os.kill)(process.pid, number)
     process.wait(timeout=60)
     assert process.returncode != 0
     kept = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.pt")["step"]

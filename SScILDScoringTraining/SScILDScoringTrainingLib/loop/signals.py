@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from contextlib import suppress
@@ -11,13 +12,15 @@ class Politely:
     """Within the block the first SIGINT or SIGTERM only sets :attr:`asked`; a second one acts at once.
 
     The trainer then saves and calls :meth:`obey`, which hands the signal to whoever handled it before. Outside the
-    main thread, where Python delivers no signals, nothing changes.
+    main thread, where Python delivers no signals, nothing changes. Ctrl-C in a terminal reaches the loading processes
+    too, which were forked with this handler: they go on until their parent has no more need of them.
     """
 
     def __init__(self) -> None:
         self._number: int | None = None
         self._former: dict = {}
         self._woken = threading.Event()
+        self._owner = os.getpid()
 
     @property
     def asked(self) -> bool:
@@ -48,6 +51,11 @@ class Politely:
         raise KeyboardInterrupt
 
     def _note(self, number: int, frame) -> None:
+        if os.getpid() != self._owner:
+            if number == signal.SIGTERM:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
         if self.asked:
             former = self._former.get(number)
             if callable(former):

@@ -60,6 +60,7 @@ class Trainer:
         self.state: TrainingState | None = None
         self.total_steps = 0
         self.share = 0.0
+        self._busy = False
         self._reason: str | None = None
         self._cancelled: Cancelled | None = None
         self._status: StatusWriter | None = None
@@ -124,12 +125,18 @@ class Trainer:
         left = self.total_steps - state.step
         batches = self.recipe.batches(state.step, left, (self.team.rank, self.team.size))
         with Politely() as self._politely:
-            engine.run(batches, max_epochs=1, epoch_length=left)
+            try:
+                engine.run(batches, max_epochs=1, epoch_length=left)
+            except RuntimeError:
+                if self._politely.asked and not self._busy:  # the signal ended the loading processes as well
+                    self._save(curves)
+                    self._politely.obey()
+                raise
         if self._cancelled:
             raise self._cancelled
 
     def _step(self, batch: Batch) -> dict[str, float]:
-        state = self.state
+        state, self._busy = self.state, True
         seed_step(self.recipe.seed, state.step, self.team.rank)
         self.rate = self.config.learning_rate * learning_rate_factor(self.config, state.step, self.share)
         losses = self.stepper.take(batch, self.rate)
@@ -162,6 +169,7 @@ class Trainer:
             self._reason = "stopped"
         if order == CANCEL and self._cancelled is None:
             self._cancelled = Cancelled()
+        self._busy = False
         if self._politely.asked:
             self._save(curves)
             self._politely.obey()
