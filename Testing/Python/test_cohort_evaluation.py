@@ -146,6 +146,8 @@ def test_the_report_is_one_file_that_needs_nothing_else(evaluated):
     for bundle in result.bundles:
         assert bundle.sha256 in text
     assert "For research use only. Not a medical device." in text
+    for raters in ("S-Net against Reader A.", "L&amp;S-Net against Reader A.", "L&amp;S-Net against S-Net."):
+        assert f"<figcaption>{raters}" in text
     assert "Not clinically validated." in text
     assert dict(result.run.failures)["gone"].split()[0] in text
 

@@ -64,8 +64,19 @@ class CohortEvaluation:
 
     @property
     def remarks(self) -> list[str]:
-        """What is worth knowing about the cohort, as sentences."""
-        found = list(self.cases.remarks)
+        """What is worth knowing about the table and the cohort, as sentences."""
+        return [*self.cases.remarks, *self.notes]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the figures has to know about the cohort, as sentences."""
+        found = []
+        trained = [b.name for b in self.bundles if "phantom" in str(b.metadata.training_data).lower()]
+        if self.cases.phantoms and trained:
+            found.append(
+                f"{' and '.join(trained)} learned from other phantoms of the same generator, which flatters the "
+                "figures."
+            )
         if self.patients < len(self.run.rows):
             found.append(
                 f"{len(self.run.rows)} scans of {self.patients} patients: intervals of scores and levels draw scans."

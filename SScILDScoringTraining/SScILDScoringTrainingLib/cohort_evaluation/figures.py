@@ -99,7 +99,9 @@ def _pictures(section: str, files: list[Path], pairs: Mapping[str, str] | None =
     names = dict.fromkeys(path.with_suffix("") for path in files)
     for name in names:
         caption = next((caption for start, caption in _CAPTIONS if name.name.startswith(start)), "")
-        raters = next((text for end, text in (pairs or {}).items() if name.name.endswith(f"_{end}")), "")
+        # The longest one: L_S-Net_truth ends like S-Net_truth.
+        ends = sorted((end for end in pairs or {} if name.name.endswith(f"_{end}")), key=len)
+        raters = pairs[ends[-1]] if ends else ""
         own = tuple(path for path in files if path.with_suffix("") == name)
         yield Picture(section, name.name, f"{raters}. {caption}" if raters else caption, _is_narrow(own[0]), own)
 

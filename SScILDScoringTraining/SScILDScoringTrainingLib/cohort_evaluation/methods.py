@@ -68,6 +68,7 @@ def _data(evaluation: CohortEvaluation) -> str:
     else:
         whose = "" if patients == cases else f" of {patients} patients"
         text = [f"The data were {cases} chest CTs{whose} ({evaluation.cases.what.rstrip('.')})."]
+    text += evaluation.notes
     if evaluation.scores:
         slices = max(row.n for row in evaluation.scores.rows)
         text.append(f"The reference scored {slices} slices.")
