@@ -36,6 +36,7 @@ from SScILDScoringTrainingLib.crossvalidation.runner import slots
 from SScILDScoringTrainingLib.crossvalidation.study import with_folds
 from SScILDScoringTrainingLib.run_status import read_status, request
 
+pytestmark = pytest.mark.timeout(900)  # sixteen processes start in this file, which takes its time on a busy machine
 LIBRARIES = [str(Path(__file__).resolve().parents[2] / name) for name in ("SScILDScoring", "SScILDScoringTraining")]
 
 

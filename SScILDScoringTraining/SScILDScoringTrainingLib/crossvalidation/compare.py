@@ -21,7 +21,8 @@ from .study import Study, failures, with_folds
 from .variants import KINDS, ablation_variants, architecture_variants, own_variants
 
 PHANTOMS = "phantoms"
-_WHAT = ("variants", "factors", "networks")
+_TITLES = {"variants": "Configurations compared", "factors": "Ablation", "networks": "Networks compared"}
+_WHAT = tuple(_TITLES)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class StudyFile:
     """What a study file says (YAML); :data:`..config.PRESETS` has examples.
 
     Args:
-        configuration: of a recipe, complete, or its file's or preset's name. title: of the report.
+        configuration: of a recipe, complete, or its file's or preset's name.
+        title: of the report; empty: a word for what is compared.
         variants: ``{name, set}`` each; or factors: of an ablation; or networks: to compare. One of the three.
         seeds: how many, or a list. weights: ``best`` or ``last``.
         folds: how many; None: those of the table, or four. test: no folds, ask about the split ``test``.
@@ -38,7 +40,7 @@ class StudyFile:
     """
 
     configuration: str | dict
-    title: str = "Configurations compared"
+    title: str = ""
     variants: tuple[dict, ...] = ()
     factors: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
@@ -138,7 +140,8 @@ def run_comparison(
     else:
         cohort = read_cohort(table, scores=complete["recipe"] == "scores", partial=True)
     cohort = _divided(cohort, asked, complete["seed"])
-    plan = Plan(complete, cohort, variants, seeds_of(asked.seeds), asked.test, asked.weights, asked.title)
+    title = asked.title or _TITLES[next(what for what in _WHAT if getattr(asked, what))]
+    plan = Plan(complete, cohort, variants, seeds_of(asked.seeds), asked.test, asked.weights, title)
     study = Study.begin(folder, plan, resume)
     report = study.run(parallel, progress)
     if not report.done:

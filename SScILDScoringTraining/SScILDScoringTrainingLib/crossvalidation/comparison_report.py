@@ -62,7 +62,7 @@ def markdown(
     what = "the split test, which no run has seen" if plan.test else f"{len(plan.folds)} folds, each case held out once"
     ablation = any(r.variant.factors for r in results)
     parts = [
-        f"# {plan.title or 'Configurations compared'}",
+        f"# {plan.title}",
         f"{n} rows of {patients} patients: {what}. Seeds: {', '.join(map(str, plan.seeds))}. "
         f"Weights: {plan.weights} of each run.",
         _ablation_table(results) if ablation else _main_table(results, sizes),
@@ -121,7 +121,7 @@ def _main_table(results: Sequence[VariantResult], sizes: Mapping[str, Complexity
     lines = []
     for result in results:
         size = sizes.get(result.variant.name)
-        extra = [f"{size.parameters:,}", f"{size.flops / 1e9:.2f}"] if size else ["", ""] if sizes else []
+        extra = [f"{size.parameters:,}", f"{size.flops / 1e9:.3g}"] if size else ["", ""] if sizes else []
         lines.append([result.variant.name, *extra, *(cell(result.columns.get(c)) for c in columns)])
     return table(header, lines)
 

@@ -51,7 +51,8 @@ class Study:
             values = json.loads((folder / PLAN).read_text(encoding="utf-8"))
             config = values["config"]
             variants = tuple(Variant(**v) for v in values["variants"])
-            fixed = {"seeds": tuple(values["seeds"]), **{k: values[k] for k in ("test", "weights", "title")}}
+            fixed = {"seeds": tuple(values["seeds"]), "test": values["test"], "weights": values["weights"]}
+            fixed["title"] = values.get("title", "")
         except FileNotFoundError:
             raise SettingsError(f"{folder} holds no cross-validation: it has no {PLAN}.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
