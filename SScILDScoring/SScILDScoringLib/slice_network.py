@@ -56,9 +56,13 @@ class SliceNetwork:
         """
         with torch.inference_mode():
             answers = self.network(self._tensor(inputs)).float().cpu().numpy().astype(float)
+        self.require_numbers(answers)
+        return answers
+
+    def require_numbers(self, answers: np.ndarray) -> None:
+        """Raises ModelError where an answer is not a number."""
         if not np.isfinite(answers).all():
             raise ModelError(f"{self.bundle.name} gives answers that are not numbers; install the bundle again.")
-        return answers
 
     def maps(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lung ``(n, h, w)`` and patterns ``(n, 3, h, w)`` of a ratio-head network, float32 in 0..1."""

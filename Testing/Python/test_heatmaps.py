@@ -284,7 +284,7 @@ def test_cancelling_ends_the_work_and_leaves_no_thread(engine, ratio_bundle):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        render_heat_maps(hu, lung, ratio_bundle, HeatMapSettings(24, 8), cancel, engine=engine)
+        render_heat_maps(hu, lung, ratio_bundle, HeatMapSettings(24, 4), cancel, engine=engine)
     assert calls == ["heat_maps"] * 3
     assert not [t for t in threading.enumerate() if t.name.startswith("heat-map")]
 

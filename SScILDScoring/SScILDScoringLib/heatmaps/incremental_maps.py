@@ -71,7 +71,6 @@ class Positions:
     def __init__(self, work: Work) -> None:
         self._work, self._network = work, work.network
         self._input = LocalInput(work.hu, work.network)
-        self.baseline = work.network.run(self._input.untouched[None])[0]
         self.windows = list(patch_windows(work.sums.lung, work.settings, work.texture))
         self._changes = [Change(*self._input.changed(window)) for window in self.windows]
         self._kept: dict[str, KeptSlice] = {}
@@ -113,10 +112,20 @@ class Positions:
         window = self.windows[number]
         self._work.sums.add(window.rows, window.columns, window.covers, change)
 
+    @property
+    def baseline(self) -> np.ndarray:
+        """The network's answer to the untouched slice, in float32."""
+        return self._kept_in("fp32").baseline if self.windows else self._network.run(self._input.untouched[None])[0]
+
     def _kept_in(self, precision: str) -> KeptSlice:
         if precision not in self._kept:
             network = self._network.incremental(precision)
-            self._kept[precision] = network.keep(self._input.untouched, self._work.report.tick)
+            if precision != "fp32" and network.keeps_float32:
+                kept = self._kept_in("fp32").answered_by(network)
+            else:
+                kept = network.keep(self._input.untouched, self._work.report.tick)
+            self._network.require_numbers(kept.baseline)
+            self._kept[precision] = kept
         return self._kept[precision]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,10 +79,9 @@ class KeptSlice:
             paddings[layer.reads] = max(paddings[layer.reads], layer.reach.padding)
         route = whole_route(network.layers, self.size)
         with torch.inference_mode():
-            image = torch.as_tensor(prepared, dtype=torch.float32)[:, :, None].to(
-                network.device, network.kernels[0].reads
-            )
+            image = torch.as_tensor(prepared, dtype=torch.float32)[:, :, None].to(network.device)
             self._maps = {INPUT: KeptMap(image, paddings[INPUT])}
+            self._before: dict[int, KeptMap] = {}
             for number, layer in enumerate(network.layers):
                 tick()
                 crop = self._maps[layer.reads].part(route.crops[number], route.crops[number])[None]
@@ -92,9 +92,22 @@ class KeptSlice:
                     break
                 whole = route.windows[number]
                 other = None if layer.adds is None else self._maps[layer.adds].part(whole, whole)[None]
-                self._maps[number] = KeptMap(network.kernels[number](crop, other)[0], paddings[number])
+                kernel = network.kernels[number]
+                if kernel.by_change:
+                    before = kernel.before(crop, other)[0]
+                    values = kernel.activated(before)
+                    self._maps[number] = KeptMap(values, paddings[number])
+                    self._before[number] = self._maps[number] if values is before else KeptMap(before, 0)
+                else:
+                    self._maps[number] = KeptMap(kernel(crop, other)[0], paddings[number])
             self._last_use = {source: n for n, y in enumerate(network.layers) for source in (y.reads, y.adds)}
             self.baseline = self._baseline(route.windows[-1].size)
+
+    def answered_by(self, network: IncrementalNetwork) -> KeptSlice:
+        """The same slice for the same network in another precision, where that keeps the same maps."""
+        other = copy.copy(self)
+        other.network = network
+        return other
 
     # ---- from windows to what the head reads ---------------------------------------------------------------------
 
@@ -107,21 +120,28 @@ class KeptSlice:
             for number, layer in enumerate(layers):
                 tick()
                 kept, changed, padding = self._maps[layer.reads], windows[layer.reads], layer.reach.padding
+                crops = rows.crops[number], columns.crops[number]
                 place = rows.windows[number], columns.windows[number]
+                kernel = kernels[number]
+                if kernel.by_change:
+                    untouched = kept.parts(changed.rows, changed.columns, by_index)
+                    changed = Window(kernel.change_of(changed.values, untouched), changed.rows, changed.columns)
                 if padding and kept.side == changed.rows.size == changed.columns.size:
-                    crop = changed.values  # all of the map: there is nothing to read around it
+                    crop = changed.values  # all of the map changes: there is nothing to read around it
                 else:
-                    crop, padding = read(kept, changed, rows.crops[number], columns.crops[number], by_index), 0
+                    crop, padding = read(None if kernel.by_change else kept, changed, *crops, by_index), 0
                 if number == len(layers) - 1 and self.network.ends_in_wide_block:
                     return self._wide_end(crop, padding, changed, *place)
                 other = None
                 if layer.adds is not None:
                     other = read(self._maps[layer.adds], windows[layer.adds], *place, by_index)
-                if getattr(kernels[number], "by_change", False):
-                    untouched = kept.parts(rows.crops[number], columns.crops[number])
-                    values = kernels[number].changed(crop, untouched, self._maps[number].parts(*place))
+                if kernel.by_change:
+                    if other is not None:
+                        other = other - self._maps[layer.adds].parts(*place, by_index)
+                    before = self._before[number].parts(*place, by_index)
+                    values = kernel.changed(crop, before, other, padding)
                 else:
-                    values = kernels[number](crop, other, padding)
+                    values = kernel(crop, other, padding)
                 windows[number] = Window(values, *place)
                 for used in (layer.reads, layer.adds):
                     if used is not None and self._last_use[used] == number:
@@ -149,7 +169,7 @@ class KeptSlice:
             window[:] = self._prepared[top : top + rows.size, left : left + columns.size]
             y, x = change.rows, change.columns
             window[y.start - top : y.stop - top, x.start - left : x.stop - left] = change.values
-        values = torch.from_numpy(windows)[..., None].to(self.network.device, self.network.kernels[0].reads)
+        values = torch.from_numpy(windows)[..., None].to(self.network.device)
         return Window(values, rows, columns)
 
     # ---- the last map and the head -------------------------------------------------------------------------------
@@ -188,10 +208,10 @@ class KeptSlice:
         if cells == self._cells:
             hidden -= self._hidden_sum
         else:
-            hidden -= self._hidden.parts(rows, columns).sum((1, 2), dtype=torch.float32)
+            hidden -= self._hidden.parts(rows, columns, self.network.by_index).sum((1, 2), dtype=torch.float32)
         change = self._change_of_mean(self.network.layers[-1].reads, changed)
         return torch.cat([change, hidden / self._cells], dim=1)
 
     def _change_of_mean(self, number: int, window: Window) -> torch.Tensor:
-        untouched = self._maps[number].parts(window.rows, window.columns)
+        untouched = self._maps[number].parts(window.rows, window.columns, self.network.by_index)
         return (window.values.float() - untouched.float()).sum((1, 2)) / self._cells

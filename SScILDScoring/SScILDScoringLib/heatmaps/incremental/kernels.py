@@ -2,11 +2,14 @@
 
 Kernels work on ``(n, h, w, c)``. They pad nothing unless told to: whoever calls them with a window reads what lies
 around it along; only a whole map comes without its surroundings, with ``padding`` zeros to be thought around it. On a
-CPU with oneDNN weights are packed once and GELU, ReLU and the sum of a residual block are fused into the product;
-elsewhere, and where PyTorch lacks these operators, the same is said with ordinary ones.
+CPU with oneDNN weights are packed once and GELU is fused into the product; elsewhere, and where PyTorch lacks these
+operators, the same is said with ordinary ones.
 
-In bf16 the maps between ConvNeXt's blocks stay float32: rounding them in every block would cost ten times the accuracy
-that all products in bf16 cost together. The products between stages are made of the change alone, for the same reason.
+In bf16 the maps between layers stay float32: rounding ConvNeXt's in every block would cost ten times the accuracy that
+all products in bf16 cost together. Convolutions are made of the change alone, for the same reason: what did not change
+is not rounded, and of a change that is small beside the map only its own last digits are lost. Kernels that work so
+have ``by_change`` set: ``before`` is their output in float32 up to the activation, ``activated`` the activation,
+``change_of`` the change they multiply, and ``changed`` the output for it.
 """
 
 from __future__ import annotations
@@ -76,18 +79,17 @@ class ChannelNorm:
 
 
 class Convolve:
-    """A convolution on ``(n, h, w, c)``, with ReLU and the sum with another map where wanted."""
+    """A convolution on ``(n, h, w, c)``, with the sum with another map where wanted."""
 
     def __init__(
         self,
         convolution: torch.nn.Conv2d,
         weight: torch.Tensor,
         bias: torch.Tensor,
-        relu: bool,
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        self._stride, self._groups, self._relu = list(convolution.stride), convolution.groups, relu
+        self._stride, self._groups = list(convolution.stride), convolution.groups
         self._weight = weight.to(device, dtype).contiguous(memory_format=torch.channels_last)
         self._bias = bias.to(device, dtype).contiguous()
         self._packed = can_pack(device)
@@ -104,23 +106,21 @@ class Convolve:
         if not self._packed:
             y = F.conv2d(x, self._weight, self._bias, self._stride, padding, groups=self._groups)
             y = y if other is None else y.add_(other)
-            y = y.relu_() if self._relu else y
         elif other is None:
-            after = "relu" if self._relu else "none"
-            y = torch.ops.mkldnn._convolution_pointwise(x, self._weight, self._bias, *shape, after, [], "")
+            y = torch.ops.mkldnn._convolution_pointwise(x, self._weight, self._bias, *shape, "none", [], "")
         else:
-            after = "relu" if self._relu else None
             y = torch.ops.mkldnn._convolution_pointwise.binary(
-                x, other, self._weight, self._bias, *shape, "add", 1.0, after, [], ""
+                x, other, self._weight, self._bias, *shape, "add", 1.0, None, [], ""
             )
         return y.permute(0, 2, 3, 1).contiguous()
 
 
 class ConvolutionKernel:
-    """A convolution with BatchNorm folded into it."""
+    """A convolution with BatchNorm folded into it, in every precision made of the change alone."""
+
+    by_change = True
 
     def __init__(self, layer: Convolution, dtype: torch.dtype, device: torch.device) -> None:
-        self.reads = dtype
         convolution, norm = layer.convolution, layer.norm
         weight = convolution.weight.detach().double()
         bias = torch.zeros(len(weight)) if convolution.bias is None else convolution.bias.detach()
@@ -129,17 +129,37 @@ class ConvolutionKernel:
             factor = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
             weight = weight * factor[:, None, None, None]
             bias = (bias - norm.running_mean.double()) * factor + norm.bias.detach().double()
-        self._convolve = Convolve(convolution, weight, bias, layer.relu, dtype, device)
+        self._dtype, self._relu = dtype, layer.relu
+        self._whole = Convolve(convolution, weight, bias, torch.float32, device)
+        self._change = Convolve(convolution, weight, torch.zeros_like(bias), dtype, device)
 
-    def __call__(self, x: torch.Tensor, other: torch.Tensor | None = None, padding: int = 0) -> torch.Tensor:
-        return self._convolve(x, other, padding)
+    def before(self, x: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
+        """The output of a whole map, padded already, in front of the activation."""
+        return self._whole(x, other)
+
+    def activated(self, before: torch.Tensor) -> torch.Tensor:
+        """The output, of what stands in front of the activation."""
+        return before.relu() if self._relu else before
+
+    def change_of(self, x: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        """What :meth:`changed` is given, for a window ``x`` of the input that was ``kept``."""
+        return (x - kept).to(self._dtype)
+
+    def changed(
+        self, change: torch.Tensor, kept_before: torch.Tensor, other: torch.Tensor | None, padding: int
+    ) -> torch.Tensor:
+        """The output for a change of the input, and one of the other map; ``kept_before`` belongs to the old ones."""
+        y = kept_before + self._change(change, None, padding)
+        y = y if other is None else y.add_(other)
+        return y.relu_() if self._relu else y
 
 
 class PoolingKernel:
     """Max pooling."""
 
+    by_change = False
+
     def __init__(self, layer: Pooling, dtype: torch.dtype, device: torch.device) -> None:
-        self.reads = dtype
         self._kernel, self._stride, _ = layer.reach
 
     def __call__(self, x: torch.Tensor, other: None = None, padding: int = 0) -> torch.Tensor:
@@ -150,15 +170,13 @@ class PoolingKernel:
 class NormedConvolutionKernel:
     """A convolution whose patches do not overlap, as a product; the norm in front of it folded into its weights.
 
-    It reads and gives float32. With the norm in front, ``weight`` may be applied to a change alone, in the arithmetic
-    of the device: see :meth:`changed`.
+    Made of the change alone only with the norm in front; the other is the small one at the network's entry.
     """
-
-    reads = torch.float32
 
     def __init__(self, layer: NormedConvolution, dtype: torch.dtype, device: torch.device) -> None:
         convolution, norm = layer.convolution, layer.norm
         self._side, self._norm_first, self._dtype = convolution.stride[0], layer.norm_first, dtype
+        self.by_change = layer.norm_first and dtype != torch.float32
         weight = convolution.weight.detach().double().permute(0, 2, 3, 1)
         bias = convolution.bias.detach().double()
         if layer.norm_first:
@@ -169,20 +187,24 @@ class NormedConvolutionKernel:
         self._change = Linear(weight, torch.zeros_like(bias), dtype, device) if self.by_change else None
         self._norm = ChannelNorm(norm, not layer.norm_first, torch.float32, device)
 
-    @property
-    def by_change(self) -> bool:
-        """Whether a changed output is best made of the change of the input."""
-        return self._norm_first and self._dtype != torch.float32
-
     def __call__(self, x: torch.Tensor, other: None = None, padding: int = 0) -> torch.Tensor:
         if self._norm_first:
             return self._product(self._linear, self._norm(x))
         return self._norm(self._product(self._linear, x))
 
-    def changed(self, x: torch.Tensor, kept_x: torch.Tensor, kept_y: torch.Tensor) -> torch.Tensor:
-        """The output for ``x``, knowing that for ``kept_x`` it is ``kept_y``."""
-        change = (self._norm(x) - self._norm(kept_x)).to(self._dtype)
-        return kept_y + self._product(self._change, change)
+    before = __call__
+
+    def activated(self, before: torch.Tensor) -> torch.Tensor:
+        """The output itself: there is no activation."""
+        return before
+
+    def change_of(self, x: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        """What :meth:`changed` is given, for a window ``x`` of the input that was ``kept``."""
+        return (self._norm(x) - self._norm(kept)).to(self._dtype)
+
+    def changed(self, change: torch.Tensor, kept_before: torch.Tensor, other: None, padding: int) -> torch.Tensor:
+        """The output for a change of the input; ``kept_before`` belongs to the old one."""
+        return kept_before + self._product(self._change, change)
 
     def _product(self, linear: Linear, x: torch.Tensor) -> torch.Tensor:
         n, height, width, channels = x.shape
@@ -194,17 +216,14 @@ class NormedConvolutionKernel:
 
 
 class WideBlockKernel:
-    """The block of ConvNeXt; the norm's affine part folded into the first linear layer, the scale into the second.
+    """The block of ConvNeXt; the norm's affine part folded into the first linear layer, the scale into the second."""
 
-    It reads and gives float32.
-    """
-
-    reads = torch.float32
+    by_change = False
 
     def __init__(self, layer: WideBlock, dtype: torch.dtype, device: torch.device) -> None:
         depthwise, norm = layer.depthwise, layer.norm
         self._margin, self._dtype = layer.reach.padding, dtype
-        self._depthwise = Convolve(depthwise, depthwise.weight.detach(), depthwise.bias.detach(), False, dtype, device)
+        self._depthwise = Convolve(depthwise, depthwise.weight.detach(), depthwise.bias.detach(), dtype, device)
         self._norm = ChannelNorm(norm, False, dtype, device)
         weight, bias = layer.widen.weight.detach().double(), layer.widen.bias.detach().double()
         self._widen = Linear(

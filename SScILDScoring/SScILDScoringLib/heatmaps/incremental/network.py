@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...networks.layout import WideBlock
+from ...networks.layout import Convolution, Pooling, WideBlock
 from .kept import KeptSlice
 from .kernels import kernel_of
 
@@ -43,6 +43,11 @@ class IncrementalNetwork:
     def ends_in_wide_block(self) -> bool:
         """Whether the mean over the cells can be taken in front of the last block's last linear layer."""
         return self.head_of_mean is not None and isinstance(self.layers[-1], WideBlock)
+
+    @property
+    def keeps_float32(self) -> bool:
+        """Whether what is kept of a slice is the same in every precision: all layers round only what changes."""
+        return all(isinstance(layer, (Convolution, Pooling)) for layer in self.layers)
 
     def keep(self, prepared: np.ndarray, tick: Callable[[], None] = lambda: None) -> KeptSlice:
         """Runs the network on a prepared slice, float32 ``(size, size)``, and keeps what every layer said.

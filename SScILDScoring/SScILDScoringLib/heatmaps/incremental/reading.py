@@ -31,8 +31,13 @@ class KeptMap:
         top, left = int(rows.starts[n]) + self.padding, int(columns.starts[n]) + self.padding
         return self._padded[top : top + rows.size, left : left + columns.size]
 
-    def parts(self, rows: Span, columns: Span) -> torch.Tensor:
-        """The parts that all positions of a group read, ``(n, h, w, c)``."""
+    def parts(self, rows: Span, columns: Span, by_index: bool) -> torch.Tensor:
+        """The parts that all positions of a group read, ``(n, h, w, c)``; of one position only a view."""
+        n = len(rows.starts)
+        if n == 1:
+            return self.part(rows, columns)[None]
+        if not by_index:
+            return torch.stack([self.part(rows, columns, i) for i in range(n)])
         y, x = (_cells(span, self.padding, self._padded.device) for span in (rows, columns))
         return self._padded[y[:, :, None], x[:, None, :]]
 
@@ -51,35 +56,37 @@ class Window:
     columns: Span
 
 
-def read(kept: KeptMap, changed: Window, rows: Span, columns: Span, by_index: bool) -> torch.Tensor:
+def read(kept: KeptMap | None, changed: Window, rows: Span, columns: Span, by_index: bool) -> torch.Tensor:
     """The kept map at ``rows`` and ``columns`` with the changed window in it, ``(n, h, w, c)``.
 
-    The result may be the window's own values.
+    Without a kept map there are zeros around the window. The result may be the window's own values.
     """
     if _same(rows, changed.rows) and _same(columns, changed.columns):
         return changed.values
     return (_read_by_index if by_index else _read_by_slices)(kept, changed, rows, columns)
 
 
-def _read_by_slices(kept: KeptMap, changed: Window, rows: Span, columns: Span) -> torch.Tensor:
-    n, channels = len(rows.starts), changed.values.shape[-1]
-    result = changed.values.new_empty((n, rows.size, columns.size, channels))
+def _read_by_slices(kept: KeptMap | None, changed: Window, rows: Span, columns: Span) -> torch.Tensor:
+    n, shape = len(rows.starts), (rows.size, columns.size, changed.values.shape[-1])
+    result = changed.values.new_zeros((n, *shape)) if kept is None else changed.values.new_empty((n, *shape))
     for i in range(n):
-        result[i] = kept.part(rows, columns, i)
+        if kept is not None:
+            result[i] = kept.part(rows, columns, i)
         to_y, from_y = _overlap(rows, changed.rows, i)
         to_x, from_x = _overlap(columns, changed.columns, i)
         result[i, to_y, to_x] = changed.values[i, from_y, from_x]
     return result
 
 
-def _read_by_index(kept: KeptMap, changed: Window, rows: Span, columns: Span) -> torch.Tensor:
+def _read_by_index(kept: KeptMap | None, changed: Window, rows: Span, columns: Span) -> torch.Tensor:
     device = changed.values.device
     y = _cells(rows, 0, device) - torch.as_tensor(changed.rows.starts, device=device)[:, None]
     x = _cells(columns, 0, device) - torch.as_tensor(changed.columns.starts, device=device)[:, None]
     inside = ((y >= 0) & (y < changed.rows.size))[:, :, None] & ((x >= 0) & (x < changed.columns.size))[:, None, :]
     y, x = y.clamp(0, changed.rows.size - 1), x.clamp(0, changed.columns.size - 1)
     n = torch.arange(len(y), device=device)[:, None, None]
-    return torch.where(inside[..., None], changed.values[n, y[:, :, None], x[:, None, :]], kept.parts(rows, columns))
+    around = changed.values.new_zeros(()) if kept is None else kept.parts(rows, columns, True)
+    return torch.where(inside[..., None], changed.values[n, y[:, :, None], x[:, None, :]], around)
 
 
 def _cells(span: Span, offset: int, device: torch.device) -> torch.Tensor:
