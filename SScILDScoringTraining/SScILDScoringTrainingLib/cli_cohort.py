@@ -148,7 +148,8 @@ def create(
     if not folder.is_dir():
         raise SettingsError(f"There is no folder {folder}.")
     if creating.is_phantom_table(folder / "cohort.csv"):
-        made = creating.cohort_of_phantoms(folder / "cohort.csv", exact=exact)
+        with shown_progress(quiet) as progress:
+            made = creating.cohort_of_phantoms(folder / "cohort.csv", exact=exact, progress=progress)
     elif creating.case_folders(folder):
         with shown_progress(quiet) as progress:
             made = creating.cohort_of_results(

@@ -20,6 +20,7 @@ from SScILDScoringLib.progress import silent
 from SScILDScoringTrainingLib.cache import TAG, ArrayCache, caches_below, content_key, shrink
 from SScILDScoringTrainingLib.cohort import CohortRow
 from SScILDScoringTrainingLib.content import ContentDigests
+from SScILDScoringTrainingLib.preparation import Work, prepared
 from SScILDScoringTrainingLib.slice_data import LUNG, cohort_slices
 from SScILDScoringTrainingLib.volume_data import scan_cases
 
@@ -259,6 +260,19 @@ def test_a_scan_that_cannot_be_read_is_named(tmp_path):
     row = CohortRow("p17", tmp_path / "scan.nii.gz", (5.0, 4, 3, 2, 1))
     with pytest.raises(ScanError, match="p17"):
         scan_cases(ArrayCache(tmp_path / "cache" / "levels"), [row], VolumeInput(), silent)
+
+
+def ends_in_other_processes(own: int, n: int):
+    """What a process does that the system ends for want of memory."""
+    if os.getpid() != own:
+        os._exit(9)
+    return {"a": np.full(3, n)}, {}
+
+
+def test_work_of_processes_that_were_ended_is_done_all_the_same(tmp_path):
+    work = [Work(content_key(n), str(n), ends_in_other_processes, (os.getpid(), n)) for n in range(2)]
+    made = prepared(ArrayCache(tmp_path), work, "scans", silent)
+    assert [int(arrays["a"][0]) for arrays, _ in made] == [0, 1]
 
 
 STARTED_TOGETHER = """

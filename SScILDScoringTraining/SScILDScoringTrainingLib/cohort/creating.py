@@ -147,7 +147,7 @@ def confirm(folder: Path, observer: str, *, levels: bool = True, scores: bool = 
     return made
 
 
-def cohort_of_phantoms(table: Path, *, exact: bool = False) -> NewCohort:
+def cohort_of_phantoms(table: Path, *, exact: bool = False, progress: Progress = silent) -> NewCohort:
     """The table of ``sscild phantom`` with lung masks, and scores as a reader gives them (to the nearest 5 %).
 
     Args:
@@ -156,7 +156,8 @@ def cohort_of_phantoms(table: Path, *, exact: bool = False) -> NewCohort:
     parsed = parse_cohort(table)
     reader = FactReader(None)
     rows, left_out = [], [(p.case, p.message) for p in errors_of(parsed.problems)]
-    for row in parsed.cohort:
+    for n, row in enumerate(parsed.cohort):
+        progress(STAGE, n / len(parsed.cohort), f"Phantom {n + 1} of {len(parsed.cohort)}")
         facts, error, _ = reader.read(row.path)
         outside = [level.name for level, mm in zip(Level, row.mm, strict=True) if facts and not facts.holds(mm)]
         if error or outside:
