@@ -8,10 +8,15 @@ frozen weights, several processes, validation, early stopping, checkpoints, resu
 >>> from SScILDScoringTrainingLib.recipes import recipe_of         # doctest: +SKIP
 >>> Trainer(recipe_of(read_yaml("s_net_quick")), "runs/look").run()   # doctest: +SKIP
 
+Several GPUs, or several CPU processes, share every batch when torchrun starts them::
+
+    torchrun --nproc-per-node 2 -m SScILDScoringTrainingLib.cli train scores s_net_gpu -o runs/s_net
+
 What a run promises: killed at any moment (``kill -9``, power) and resumed, it ends with the curves and weights of an
-undisturbed run, on the CPU exactly; several processes started by ``torchrun`` give what one process gives with the
-same ``batch_size``, up to the order in which sums are rounded - except for networks with dropout or stochastic depth,
-whose random numbers every process draws for itself.
+undisturbed run, on the CPU exactly. Several processes give what one process gives with the same ``batch_size``, up to
+the order in which sums are rounded, BatchNorm included; dropout and stochastic depth draw other random numbers then,
+and a bias in front of a BatchNorm, which changes nothing, wanders (its gradient is rounding alone, and Adam normalises
+it). All processes must see the run folder and the cache.
 """
 
 from __future__ import annotations

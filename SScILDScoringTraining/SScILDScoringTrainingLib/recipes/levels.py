@@ -24,6 +24,9 @@ from ..phantoms import VALIDATION_OFFSET
 from ..volume_data import LevelCase, phantom_cases, scan_cases
 from ..volume_transforms import VolumeAugmentation, augmented_volume
 
+PICTURE_HEIGHT = 360
+"""Pixels that the views of :meth:`LevelsRecipe.picture` are about high."""
+
 
 @dataclass(frozen=True)
 class LevelData:
@@ -219,7 +222,8 @@ class LevelsRecipe:
             for z in target.cpu().numpy():
                 k = int(np.clip(round(float(z)), 0, len(grey) - 1))
                 grey[k, ::2] = 255
-            views.append(np.repeat(np.repeat(grey[::-1], 2, 0), 2, 1))
+            times = max(2, round(PICTURE_HEIGHT / len(grey)))
+            views.append(np.pad(np.repeat(np.repeat(grey[::-1], times, 0), times, 1), ((0, 0), (0, 4))))
         return np.concatenate(views, axis=1)
 
 
