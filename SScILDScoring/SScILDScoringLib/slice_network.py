@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,12 +41,15 @@ class SliceNetwork:
         """Whether the network can show the lung and disease maps its scores are made of."""
         return hasattr(self.network, "maps")
 
-    def incremental(self, precision: str) -> IncrementalNetwork:
-        """The network prepared for heat maps in ``fp32``, ``bf16`` or ``fp16``; prepared once."""
+    def incremental(self, precision: str, tick: Callable[[], None] = lambda: None) -> IncrementalNetwork:
+        """The network prepared for heat maps in ``fp32``, ``bf16`` or ``fp16``; prepared once.
+
+        ``tick`` is called between its layers and may cancel by raising.
+        """
         if precision not in self._incremental:
             from .heatmaps.incremental import IncrementalNetwork
 
-            self._incremental[precision] = IncrementalNetwork(self.network, precision, self.device)
+            self._incremental[precision] = IncrementalNetwork(self.network, precision, self.device, tick=tick)
         return self._incremental[precision]
 
     def run(self, inputs: np.ndarray | torch.Tensor) -> np.ndarray:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Tick = Callable[[], None]
 
 
-def _no_tick() -> None:
-    pass
+def no_tick() -> None:
+    """Tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class KeptSlice:
         tick: called between layers; may cancel by raising.
     """
 
-    def __init__(self, network: IncrementalNetwork, prepared: np.ndarray, tick: Tick = _no_tick) -> None:
+    def __init__(self, network: IncrementalNetwork, prepared: np.ndarray, tick: Tick = no_tick) -> None:
         self.network, self.size = network, len(prepared)
         self._prepared = prepared
         paddings = dict.fromkeys(range(INPUT, len(network.layers)), 0)
@@ -111,7 +111,7 @@ class KeptSlice:
 
     # ---- from windows to what the head reads ---------------------------------------------------------------------
 
-    def ends(self, plan: Plan, group: Sequence[int], tick: Tick = _no_tick) -> torch.Tensor:
+    def ends(self, plan: Plan, group: Sequence[int], tick: Tick = no_tick) -> torch.Tensor:
         """What the head needs of a group of positions, one row each; :meth:`answers` makes scores of it."""
         with torch.inference_mode():
             rows, columns = plan.of(group)

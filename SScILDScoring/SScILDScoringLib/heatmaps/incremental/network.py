@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import nn
 
 from ...networks.layout import Convolution, Pooling, WideBlock
-from .kept import KeptSlice
+from .kept import KeptSlice, Tick, no_tick
 from .kernels import kernel_of
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -29,15 +27,26 @@ class IncrementalNetwork:
         device: where it runs.
         by_index: whether windows are read by index tensors (few launches, for a GPU) instead of slice by slice; the
             device's choice when None.
+        tick: called between layers; may cancel by raising.
     """
 
-    def __init__(self, network: nn.Module, precision: str, device: torch.device, by_index: bool | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        precision: str,
+        device: torch.device,
+        by_index: bool | None = None,
+        tick: Tick = no_tick,
+    ) -> None:
         self.precision, self.device, self.dtype = precision, device, DTYPES[precision]
         self.by_index = device.type != "cpu" if by_index is None else by_index
         self.layers = network.layers()
         self.head, self.head_of_mean = network.head, getattr(network, "head_of_mean", None)
         with torch.inference_mode():
-            self.kernels = [kernel_of(layer, self.dtype, device) for layer in self.layers]
+            self.kernels = []
+            for layer in self.layers:
+                tick()
+                self.kernels.append(kernel_of(layer, self.dtype, device))
 
     @property
     def ends_in_wide_block(self) -> bool:
@@ -49,7 +58,7 @@ class IncrementalNetwork:
         """Whether what is kept of a slice is the same in every precision: all layers round only what changes."""
         return all(isinstance(layer, (Convolution, Pooling)) for layer in self.layers)
 
-    def keep(self, prepared: np.ndarray, tick: Callable[[], None] = lambda: None) -> KeptSlice:
+    def keep(self, prepared: np.ndarray, tick: Tick = no_tick) -> KeptSlice:
         """Runs the network on a prepared slice, float32 ``(size, size)``, and keeps what every layer said.
 
         ``tick`` is called between layers and may cancel by raising.
