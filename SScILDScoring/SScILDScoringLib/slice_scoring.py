@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from .lungs import LungMask
     from .models import ModelBundle
 
-BATCH_SIZE = 4
-"""Slices given to the network at once: enough for a GPU to be busy, few enough to stay cancellable on a CPU."""
+GPU_BATCH = 16
+"""Slices given to a GPU at once, so that it is busy."""
+
+CPU_BATCH = 1
+"""On a CPU larger batches leave the caches: ConvNeXt-Tiny takes 203 ms a slice alone, 235 ms each in fours and 293 ms
+in eights (Testing/Benchmarks/bench_levels.py repeats this with the bundled network). And one slice can be cancelled."""
 
 SMALLEST_LUNG_MM2 = 100.0
 """A slice with less lung is left out of the profile: it is the very tip of a lung."""
@@ -50,9 +54,10 @@ def score_slices(
     """
     network = _network(bundle, device)
     scores: list[SliceScores] = []
-    for start in range(0, len(indices), BATCH_SIZE):
+    size = CPU_BATCH if network.device.type == "cpu" else GPU_BATCH
+    for start in range(0, len(indices), size):
         progress(stage, start / len(indices), f"Scoring slice {start + 1} of {len(indices)}")
-        inputs = [network.input.prepare(scan.axial_slice(k)) for k in indices[start : start + BATCH_SIZE]]
+        inputs = [network.input.prepare(scan.axial_slice(k)) for k in indices[start : start + size]]
         scores += [SliceScores(tuple(answer)) for answer in network.run(np.stack(inputs))]
     progress(stage, 1.0, f"{len(indices)} slices scored")
     return scores

