@@ -22,7 +22,7 @@ from SScILDScoringLib.heatmaps.thresholds import candidates
 from SScILDScoringLib.scores import PATTERNS, Pattern
 
 from ..agreement.bootstrap import NO_INTERVAL, Interval, bootstrap_mean
-from .records import SliceRecord
+from .records import OWN_SHARE, SliceRecord
 from .thresholds import at_threshold
 
 SMALLEST_SHARE = 0.01
@@ -97,8 +97,6 @@ def _all(records, thresholds, samples: int, seed: int) -> Iterator[Localisation]
             pointed = np.array([r.truth.pointed[i] for r in records])
             yield _one("replacement", how, value, marked, hits, pointed, *shared)
         if all(r.truth.own_hits is not None for r in records):
-            from .records import OWN_SHARE
-
             marked, hits, pointed = (
                 np.array([getattr(r.truth, name)[i] for r in records], float)
                 for name in ("own_marked", "own_hits", "own_pointed")
