@@ -5,8 +5,8 @@
 For each of the published configurations and the starters: the loader with so many processes and nothing else running,
 then the step (all cores) on a batch that lies ready, and again, each for some seconds; the ratio of samples per second
 is printed, by the clock and by processor time. On a busy machine the processor time is the one to go by: what the
-loader's and the step's own work takes of the cores, whoever else wants them. A ratio of 3 leaves two thirds of the
-loader's time unused.
+loader's and the step's own work takes of the cores, whoever else wants them. It is taken of a step in one thread:
+threads that wait for each other count as busy. A ratio of 3 leaves two thirds of the loader's time unused.
 
 The data are phantoms that the script makes (about a minute), the networks start from random weights.
 """
@@ -93,6 +93,8 @@ def recipe(preset: str, kind: str, table: Path, folder: Path):
 
 def measure(title: str, prepared, options: argparse.Namespace) -> None:
     """Loader, step, loader, step; prints the rates and their ratio."""
+    from SScILDScoringLib.devices import threads
+
     size = prepared.loop.batch_size
     step = stepper(prepared)
     loaded, stepped, loaded_cpu, stepped_cpu = [], [], [], []
@@ -100,8 +102,10 @@ def measure(title: str, prepared, options: argparse.Namespace) -> None:
         count, wall, cpu = run_loader(prepared, options, turn)
         loaded.append(count * size / wall)
         loaded_cpu.append(cpu / (count * size))
-        count, wall, cpu = run_step(step, options.seconds)
+        count, wall, _ = run_step(step, options.seconds)
         stepped.append(count * size / wall)
+        with threads(1):
+            count, _, cpu = run_step(step, options.seconds)
         stepped_cpu.append(cpu / (count * size))
     rates = np.mean(loaded), np.mean(stepped)
     costs = 1000 * np.mean(loaded_cpu), 1000 * np.mean(stepped_cpu)
