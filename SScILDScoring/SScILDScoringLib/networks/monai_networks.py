@@ -25,9 +25,9 @@ def resnet(depth: int, stem_stride: int = 2) -> nn.Module:
     ``stem_stride`` 2 is that of the original ResNet (MONAI's own default is 1).
     """
     _networks()
-    from .resnet import ResNet2D
+    from .resnet import resnet_class
 
-    network = ResNet2D(depth, stem_stride)
+    network = resnet_class()(depth, stem_stride)
     nn.init.zeros_(network.fc.bias)
     return network
 
