@@ -83,7 +83,7 @@ def bench_engines(s_net) -> None:
     small = (y - 256) ** 2 + (x - 256) ** 2 < 40**2
     print("\nengine       ms per patch (processor time)   patches   ratio   largest difference to the first, of")
     base, wanted = None, render_heat_maps(hu, small, s_net, engine="reference")
-    for engine in ("reference", "batched", "windowed"):
+    for engine in ("reference", "batched", "incremental"):
         mask = small if engine == "reference" else lung
         clock = Clock()
         maps = render_heat_maps(hu, mask, s_net, engine=engine)
