@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,16 @@ def layer_of(path: Path) -> str:
     """``science``, ``scene`` or ``panel``, by the folder a library file stands in."""
     parts = path.parts
     return "panel" if "panel" in parts else "scene" if "scene" in parts else "science"
+
+
+def test_every_room_is_in_the_package_that_pip_installs():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    rooms = {
+        ".".join(init.parent.relative_to(library.parent).parts)
+        for library in (SCIENCE, TRAINING)
+        for init in library.rglob("__init__.py")
+    }
+    assert rooms == set(listed) - {"SScILDScoringResources"}
 
 
 @pytest.mark.parametrize("path", python_files(SCIENCE) + python_files(TRAINING), ids=lambda p: str(p.relative_to(ROOT)))
