@@ -16,7 +16,7 @@ from SScILDScoringLib.progress import Progress, silent
 from .config import to_plain
 from .recipes import recipe_of
 from .runfolder import RunFolder
-from .slice_data import LUNG
+from .slice_data import GROUND_GLASS, LUNG, RETICULATION
 from .training import trained_network
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LICENCE_FILE = "LICENSE.txt"
 MOST_DIFFERENCE = 0.5
 """Percentage points or slices by which float16 weights may change an answer to an image of noise."""
+HALO_SLICES = 4
+"""Slices on which the halo of previews is measured."""
 
 
 def pack_run(
@@ -103,11 +105,14 @@ def _compare(bundle: ModelBundle, network: torch.nn.Module, images: torch.Tensor
 
 
 def heat_map_settings(recipe: ScoresRecipe, bundle: ModelBundle, slices: int, progress: Progress) -> dict[str, Any]:
-    """Heat-map thresholds chosen on ``slices`` validation slices of the run (method.md section 5).
+    """Heat-map thresholds chosen on ``slices`` validation slices of the run (method.md section 5), and how far previews
+    have to look (``preview_halo``), measured on the first few of them with disease.
 
     Raises:
         SettingsError: the run's validation slices have no lung masks.
     """
+    from SScILDScoringLib.heatmaps.calibration import calibrated_halo
+    from SScILDScoringLib.heatmaps.incremental import describes_itself
     from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
     from SScILDScoringLib.slice_network import SliceNetwork
 
@@ -124,7 +129,13 @@ def heat_map_settings(recipe: ScoresRecipe, bundle: ModelBundle, slices: int, pr
     chosen = [usable[int(i)] for i in np.linspace(0, len(usable) - 1, min(slices, len(usable)))]
     given = (MapSlice(str(n), "", None, truth.hu, (truth.flags & LUNG) > 0) for n, truth in enumerate(chosen))
     records = records_of(given, SliceNetwork(bundle), HeatMapCache(None), progress, expected=len(chosen))
-    return metadata_of(evaluate_thresholds(records, samples=0), HeatMapSettings.of_bundle(bundle))
+    stated = metadata_of(evaluate_thresholds(records, samples=0), HeatMapSettings.of_bundle(bundle))
+    network = SliceNetwork(bundle)
+    if describes_itself(network.network):
+        diseased = [truth for truth in chosen if (truth.flags & (GROUND_GLASS | RETICULATION)).any()] or chosen
+        slices_seen = [(truth.hu, (truth.flags & LUNG) > 0) for truth in diseased[:HALO_SLICES]]
+        stated["preview_halo"] = calibrated_halo(network, slices_seen, progress=progress)
+    return stated
 
 
 def phantom_patch() -> np.ndarray:
