@@ -25,7 +25,7 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python Testing/Benchmarks/run.py
 
-# Against the published loop, MONAI and Captum, in one run; OPTIONS=--quick takes a minute or two.
+# Against the published loop, MONAI and Captum, in one run; OPTIONS=--quick takes some minutes.
 bench-heatmaps: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[bench]"
 	$(BIN)/python Testing/Benchmarks/bench_heatmaps.py $(OPTIONS)

@@ -2,7 +2,7 @@
 
     python Testing/Benchmarks/bench_heatmaps.py [--quick | --full] [--networks convnext vgg starter] [--rounds N]
 
-``--quick`` takes a minute or two: fewer positions, untaught networks. By default slow contestants do a sample of their
+``--quick`` takes some minutes: fewer positions, untaught networks. By default slow contestants do a sample of their
 positions in each round and are extrapolated (marked ~); ``--full`` runs the published loop over all 1024 positions
 once, too. All ratios are to the published loop of the same run. With a CUDA device the table is made on it, too, with
 the share of its peak (nobody has run that part yet).
@@ -90,7 +90,7 @@ def contestants(case: Case, full: bool = False) -> list[Contestant]:
 
     network = case.network.network
     corners = published_corners(len(case.hu))
-    few = evenly(corners, 6 if case.quick else 16)
+    few = evenly(corners, 3 if case.quick else 16)
     images = 16 if case.quick else 32
     inside = library_positions(len(case.hu))
 
@@ -107,7 +107,7 @@ def contestants(case: Case, full: bool = False) -> list[Contestant]:
         return Contestant(name, lambda: case.maps(engine, precision, lung).network_runs - 1, case.positions)
 
     # Off-lung positions cost the reference nothing, so that a part of the lung is a fair sample of it.
-    slow, fast = (0.03, 0.3) if case.quick else (0.05, 1.0)
+    slow, fast = (0.01, 0.1) if case.quick else (0.05, 1.0)
     found = [
         Contestant("published loop as written", published(few, True), len(corners) + 1),
         Contestant("published loop, no gradients", published(few, False), len(corners) + 1),
@@ -155,7 +155,7 @@ def compare(case: Case, rounds: int, full: bool) -> list[Measured]:
 
 def accuracy(case: Case) -> None:
     """How far our maps lie from exact ones in fp32, computed with the whole network at every position."""
-    lung = case.part(0.12 if case.quick else 1.0)
+    lung = case.part(0.05 if case.quick else 1.0)
     wanted = case.maps("batched", "fp32", lung)
     from heat_map_rivals import published_corners, published_loop
 
@@ -181,7 +181,7 @@ def accuracy(case: Case) -> None:
 def growth(case: Case) -> None:
     """Cost against the number of positions, and of slices."""
     counts, seconds = [], []
-    shares = (0.1, 0.3, 0.6) if case.quick else (0.25, 0.5, 0.75, 1.0)
+    shares = (0.05, 0.3, 0.6) if case.quick else (0.25, 0.5, 0.75, 1.0)
     for share in shares:
         maps = case.maps("incremental", lung=case.part(share) if share < 1 else case.lung)
         counts.append(maps.network_runs - 1)
@@ -279,7 +279,7 @@ def five_levels(case: Case) -> None:
 def main() -> None:
     """Runs what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a minute or two")
+    parser.add_argument("--quick", action="store_true", help="some minutes")
     parser.add_argument("--full", action="store_true", help="the published loop over all positions once, too")
     parser.add_argument("--networks", nargs="+", default=["convnext", "vgg", "starter"])
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 2")
