@@ -29,6 +29,7 @@ class SScILDScoring(ScriptedLoadableModule):
             "Scores interstitial lung disease in systemic sclerosis on a chest CT by the Goh system: finds the five "
             "axial levels, estimates total extent, ground glass and reticulation on each, and shows heat maps of what "
             "the scores are made of. Choose a CT, find the levels, correct them by dragging, and score. "
+            "Reader study opens a folder made by 'sscild study create', for blinded reading by keyboard. "
             "<b>For research use only.</b> The bundled networks were trained on synthetic disease and are not "
             'clinically validated. See the <a href="https://github.com/SScILDScoring/SlicerSScILDScoring">'
             "documentation</a>."
