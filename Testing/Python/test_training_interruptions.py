@@ -48,8 +48,9 @@ def assert_same_training(one: Path, other: Path) -> None:
 
 
 def test_kill_9_at_six_moments_even_while_a_checkpoint_is_written_changes_nothing(tmp_path):
-    how = ["--width", 3000, "--set", "steps=75", "--set", "validate_every=5", "--set", "learning_rate=1e-4"]
-    kills = json.loads(program(tmp_path / "killed", *how, "--kills", 1))
+    how = ["--width", 3000, "--set", "steps=160", "--set", "validate_every=5", "--set", "learning_rate=1e-4"]
+    # Slow enough that no computer is through before the last kill.
+    kills = json.loads(program(tmp_path / "killed", *how, "--pause", 0.004, "--kills", 1))
     assert kills["at random"] == 3
     assert kills["while writing"] >= 1, "no kill met a half-written checkpoint"
     program(tmp_path / "whole", *how)
@@ -167,8 +168,13 @@ def test_another_process_of_the_same_number_is_not_taken_for_the_training(tmp_pa
     values = json.loads(path.read_text())
     path.write_text(json.dumps({**values, "state": "running", "pid": os.getpid()}))
     assert read_status(tmp_path).state == "running"
-    path.write_text(json.dumps({**values, "state": "running", "pid": os.getppid()}))
-    assert read_status(tmp_path).state == "interrupted", "the parent was started at another time"
+    time.sleep(0.05)  # start times are told apart to a hundredth of a second
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        path.write_text(json.dumps({**values, "state": "running", "pid": other.pid}))
+        assert read_status(tmp_path).state == "interrupted", "the other process was started at another time"
+    finally:
+        other.communicate(b"\n")
 
 
 def test_a_failed_run_says_why(tmp_path):

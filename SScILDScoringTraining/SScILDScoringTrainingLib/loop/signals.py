@@ -7,13 +7,18 @@ import signal
 import threading
 from contextlib import suppress
 
+GRACE_SECONDS = 10.0
+"""How long a loading process outlives SIGTERM."""
+
 
 class Politely:
     """Within the block the first SIGINT or SIGTERM only sets :attr:`asked`; a second one acts at once.
 
     The trainer then saves and calls :meth:`obey`, which hands the signal to whoever handled it before. Outside the
-    main thread, where Python delivers no signals, nothing changes. Ctrl-C in a terminal reaches the loading processes
-    too, which were forked with this handler: they go on until their parent has no more need of them.
+    main thread, where Python delivers no signals, nothing changes. Ctrl-C in a terminal and a cluster's SIGTERM reach
+    the loading processes too, which were forked with this handler: they go on until their parent has no more need of
+    them, after SIGTERM for :data:`GRACE_SECONDS` at most. One that ended at once would make the step fail that is to
+    be kept.
     """
 
     def __init__(self) -> None:
@@ -53,8 +58,9 @@ class Politely:
     def _note(self, number: int, frame) -> None:
         if os.getpid() != self._owner:
             if number == signal.SIGTERM:
-                signal.signal(number, signal.SIG_DFL)
-                os.kill(os.getpid(), number)
+                last = threading.Timer(GRACE_SECONDS, os._exit, (1,))
+                last.daemon = True
+                last.start()
             return
         if self.asked:
             former = self._former.get(number)
