@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 80rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; border-bottom: 1px solid #d9d9d9; }
 h3 { font-size: 1rem; } .table { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.6rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #e6e6e6; }
+table { border-collapse: collapse; font-size: 0.8rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.2rem 0.45rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #e6e6e6; }
 th { border-bottom: 2px solid #767676; } .right { text-align: right; }
 figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555; font-size: 0.85rem; }
 @media print { body { margin: 0; font-size: 10px; } h2 { break-after: avoid; } tr, figure { break-inside: avoid; } }
