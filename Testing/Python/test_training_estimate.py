@@ -64,7 +64,7 @@ def test_what_does_not_fit_is_warned_of_with_a_way_out(monkeypatch, tmp_path):
     assert free is None or free > 100 << 20
     estimate(scores(batch_size=128))  # this process keeps some of what it once used
     known = estimate(scores(batch_size=128))
-    monkeypatch.setattr(estimating, "host_memory_free", lambda: known.host_bytes - known.device_bytes // 2)
+    monkeypatch.setattr(estimating, "host_memory_free", lambda: known.host_bytes - known.device_bytes // 4)
     found = estimate(scores(batch_size=128))
     assert found.accumulate in (2, 4, 8, 16)
     assert f"training.accumulate={found.accumulate}" in found.warnings[0]
