@@ -25,6 +25,8 @@ Parallel = Annotated[
     typer.Option("--parallel", min=1, metavar="N", help="Runs at once; one for each CUDA device, or one on the CPU."),
 ]
 Bootstrap = Annotated[int, typer.Option(min=0, metavar="N", help="Bootstrap samples; 0: no intervals.")]
+Folds = Annotated[int | None, typer.Option(min=2, help="How many; those of the table, else 4.")]
+Test = Annotated[bool, typer.Option("--test", help="No folds: train once, ask about the split test.")]
 Last = Annotated[bool, typer.Option("--last", help="Take the weights at the end of each run, not the best ones.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, and no tables on the terminal.")]
 
@@ -33,7 +35,7 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, and no 
 def run(
     config: Config,
     output: Output,
-    folds: Annotated[int | None, typer.Option(min=2, help="How many; those of the table, else 4.")] = None,
+    folds: Folds = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of folds that are drawn.")] = None,
     last: Last = False,
     parallel: Parallel = None,
@@ -156,8 +158,8 @@ def ablation(
         str | None, typer.Option(help="Any of ds,bs,pt: synthesis, balanced sampling, pre-training.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How many trainings of every row.")] = None,
-    folds: Annotated[int | None, typer.Option(min=2, help="How many; those of the table, else 4.")] = None,
-    test: Annotated[bool, typer.Option("--test", help="No folds: train once, ask about the split test.")] = False,
+    folds: Folds = None,
+    test: Test = False,
     pretrained: Annotated[
         str | None, typer.Option(metavar="WEIGHTS", help="For pt: an ImageNet file, imagenet, or a bundle.")
     ] = None,
@@ -190,8 +192,8 @@ def architectures(
         str, typer.Option(help="Names, options after a colon: resnet18,compact_pool:stem_stride=4;hidden=64")
     ],
     seeds: Annotated[int | None, typer.Option(min=1, help="How many trainings of every network.")] = None,
-    folds: Annotated[int | None, typer.Option(min=2, help="How many; those of the table, else 4.")] = None,
-    test: Annotated[bool, typer.Option("--test", help="No folds: train once, ask about the split test.")] = False,
+    folds: Folds = None,
+    test: Test = False,
     last: Last = False,
     parallel: Parallel = None,
     resume: Resume = False,

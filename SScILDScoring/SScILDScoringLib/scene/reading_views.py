@@ -118,7 +118,7 @@ def showSlice(scene, scan: CTScan, k: int) -> None:
     for name in (READING_VIEW, MAP_VIEW):
         node = sliceNode(scene, name)
         centre = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, 3]
-        _place(node, axes, centre + ((target - centre) @ axes[:, 2]) * axes[:, 2])
+        views.placeView(node, axes, centre + ((target - centre) @ axes[:, 2]) * axes[:, 2])
 
 
 def fitSlices(scene, scan: CTScan, k: int) -> None:
@@ -128,31 +128,14 @@ def fitSlices(scene, scan: CTScan, k: int) -> None:
     corners = np.array([scan.ras_at((i, j, k)) for i in (-0.5, x - 0.5) for j in (-0.5, y - 0.5)])
     for name in (READING_VIEW, MAP_VIEW):
         node = sliceNode(scene, name)
-        _place(node, axes, scan.ras_at(((x - 1) / 2, (y - 1) / 2, k)))
-        fitView(node, np.ptp(corners @ axes, axis=0)[:2] * (1 + _MARGIN))
+        views.placeView(node, axes, scan.ras_at(((x - 1) / 2, (y - 1) / 2, k)))
+        views.fitView(node, np.ptp(corners @ axes, axis=0)[:2] * (1 + _MARGIN))
 
 
 def sliceShown(scene, scan: CTScan) -> int:
     """Canonical index of the slice that the reading view shows (the nearest one, within the scan)."""
     matrix = slicer.util.arrayFromVTKMatrix(sliceNode(scene, READING_VIEW).GetSliceToRAS())
     return int(np.clip(np.rint(scan.index_at(matrix[:3, 3])[2]), 0, scan.slice_count - 1))
-
-
-def fitView(node, size) -> None:
-    """Sets a view's field of view so that ``size`` (mm: width, height) fits, pixels staying square."""
-    width, height, _depth = node.GetDimensions()
-    scale = max(size[0] / max(width, 1), size[1] / max(height, 1))
-    node.SetFieldOfView(max(width, 1) * scale, max(height, 1) * scale, node.GetFieldOfView()[2])
-
-
-def _place(node, axes: np.ndarray, centre: np.ndarray) -> None:
-    matrix = np.eye(4)
-    matrix[:3, :3] = axes
-    matrix[:3, 3] = centre
-    wasModifying = node.StartModify()
-    node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(matrix))
-    node.UpdateMatrices()
-    node.EndModify(wasModifying)
 
 
 def _item(size: int, content: str) -> str:

@@ -18,8 +18,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..scores import PATTERNS, Pattern
 from .blinded_case import BLINDED_ATTRIBUTE
 from .errors import SceneError
-from .reading_views import ATLAS_VIEWS, fitView, showVolumeIn, sliceNode
+from .reading_views import ATLAS_VIEWS, showVolumeIn, sliceNode
 from .removal import removeNode
+from .views import fitView
 from .volumes import showLungWindow
 
 FILE = "SScILDScoringAtlas"

@@ -227,14 +227,14 @@ def fitViews(scene, scan: CTScan) -> None:
     ):
         matrix = np.stack([across, up, through], axis=1)
         node = sliceNode(scene, name)
-        _place(node, matrix, scan.ras_at(size * share - 0.5))
-        _fit(node, np.ptp(corners @ matrix, axis=0) * (1 + _LINE_MARGIN, 1 + _MARGIN, 1))
+        placeView(node, matrix, scan.ras_at(size * share - 0.5))
+        fitView(node, np.ptp(corners @ matrix, axis=0) * (1 + _LINE_MARGIN, 1 + _MARGIN, 1))
     for name in LEVEL_VIEWS:
         node = sliceNode(scene, name)
         shown = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
         k = scan.index_at(shown[:3, 3])[2]
-        _place(node, axes, scan.ras_at((*(size[:2] - 1) / 2, k)))
-        _fit(node, np.ptp(corners @ axes, axis=0) * (1 + _MARGIN))
+        placeView(node, axes, scan.ras_at((*(size[:2] - 1) / 2, k)))
+        fitView(node, np.ptp(corners @ axes, axis=0) * (1 + _MARGIN))
 
 
 def sliceOfView(scene, level: Level | int, scan: CTScan) -> int:
@@ -261,10 +261,11 @@ def _placeOnSlice(node, scan: CTScan, k: int) -> None:
     axes = sliceAxes(scan)
     normal, centre = axes[:, 2], slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, 3]
     target = scan.ras_at(((scan.shape[2] - 1) / 2, (scan.shape[1] - 1) / 2, k))
-    _place(node, axes, centre + ((target - centre) @ normal) * normal)
+    placeView(node, axes, centre + ((target - centre) @ normal) * normal)
 
 
-def _place(node, axes: np.ndarray, centre: np.ndarray) -> None:
+def placeView(node, axes: np.ndarray, centre: np.ndarray) -> None:
+    """Turns a view to ``axes`` (3x3, columns right, up, normal, RAS) around ``centre`` (RAS, mm)."""
     matrix = np.eye(4)
     matrix[:3, :3] = axes
     matrix[:3, 3] = centre
@@ -274,8 +275,8 @@ def _place(node, axes: np.ndarray, centre: np.ndarray) -> None:
     node.EndModify(wasModifying)
 
 
-def _fit(node, size: np.ndarray) -> None:
-    """Sets the field of view so that a box of ``size`` (mm along the view's axes) fits, pixels staying square."""
+def fitView(node, size: np.ndarray) -> None:
+    """Sets the field of view so that ``size`` (mm along the view's axes: width, height) fits, pixels staying square."""
     width, height, _ = node.GetDimensions()
     scale = max(size[0] / max(width, 1), size[1] / max(height, 1))
     node.SetFieldOfView(max(width, 1) * scale, max(height, 1) * scale, node.GetFieldOfView()[2])

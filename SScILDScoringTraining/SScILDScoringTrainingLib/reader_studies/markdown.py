@@ -22,6 +22,7 @@ def agreement_section(title: str, agreement: Agreement) -> list[str]:
 
 
 def shares_table(shares: Sequence[RatingShares]) -> str:
+    """The share of each Likert label in percent by pattern and rater, as a Markdown table."""
     header = ["", "rater", "maps", *(f"{label} %" for label in LIKERT), "agree or strongly agree % [95 % CI]"]
     ordered = sorted(shares, key=lambda one: list(Pattern).index(one.pattern))
     rows = [
@@ -38,6 +39,7 @@ def shares_table(shares: Sequence[RatingShares]) -> str:
 
 
 def rating_agreement_table(found: Sequence[RatingAgreement]) -> str:
+    """How far two raters, or two sessions of one, rated the same maps alike, as a Markdown table."""
     header = ["", "comparison", "raters", "maps", "equal %", "at most one label apart %", "kappa, linear weights"]
     ordered = sorted(found, key=lambda one: list(Pattern).index(one.pattern))
     rows = [
@@ -56,6 +58,7 @@ def rating_agreement_table(found: Sequence[RatingAgreement]) -> str:
 
 
 def times_table(times: Sequence[ReadingTimes]) -> str:
+    """Reading times per case in minutes by rater, as a Markdown table."""
     header = ["rater", "cases", "median min", "quartiles", "mean (SD)", "longest", "first half", "second half"]
     rows = []
     for one in times:
