@@ -8,6 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from subprocess import Popen
 
 import numpy as np
@@ -42,13 +43,20 @@ class WorkerClient:
     Args:
         python: the interpreter with its arguments; see :func:`~.environment.worker_python`.
         environment: variables to add, replace or (None) remove, see :func:`~.environment.worker_environment`.
+        module: what the interpreter runs; another one offers other operations by the same protocol
+            (:func:`~.server.main`). library: the folder of that module's package, when it is not this one's.
     """
 
     def __init__(
-        self, python: Sequence[str] | None = None, environment: Mapping[str, str | None] | None = None
+        self,
+        python: Sequence[str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
+        module: str = MODULE,
+        library: Path | None = None,
     ) -> None:
         self._python = list(python) if python is not None else None
         self._environment = dict(environment or {})
+        self._module, self._library = module, library
         self._folder: PrivateFolder | None = None
         self._process: Popen | None = None
         self._pipe: PolledPipe | ThreadedPipe | None = None
@@ -74,11 +82,13 @@ class WorkerClient:
         self._hear()
         self._folder = self._folder or PrivateFolder()
         python = self._python or worker_python()
-        command = [*python, "-m", MODULE, "--folder", str(self._folder.path)]
+        command = [*python, "-m", self._module, "--folder", str(self._folder.path)]
         log = self._folder.path / LOG
         log.unlink(missing_ok=True)
         try:
-            self._process = start_tree(command, worker_environment(self._environment), self._folder.path, log)
+            self._process = start_tree(
+                command, worker_environment(self._environment, self._library), self._folder.path, log
+            )
         except OSError as error:
             raise WorkerError(f"The worker {python[0]} cannot be started: {error.strerror or error}.") from error
         self._end_process = weakref.finalize(self, kill_tree, self._process)
@@ -319,7 +329,7 @@ class WorkerClient:
         self._kill()
         code = process.returncode
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        text = f"The scoring process ended unexpectedly ({how}). It is started again when it is needed."
+        text = f"The worker process ended unexpectedly ({how}). It is started again when it is needed."
         self._events.append(Event("died", message=text, log=self.log_tail()))
         self._fail_pending(text, user_error=False)
 

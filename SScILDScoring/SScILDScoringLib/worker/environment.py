@@ -38,15 +38,17 @@ def worker_python() -> list[str]:
     return [sys.executable]
 
 
-def worker_environment(changes: Mapping[str, str | None] | None = None) -> dict[str, str]:
+def worker_environment(changes: Mapping[str, str | None] | None = None, library: Path | None = None) -> dict[str, str]:
     """All variables of a worker: those of this process without :data:`NOT_INHERITED`, and what a worker needs.
 
     Args:
         changes: variables to add or replace; None removes one.
+        library: the folder of one more package that the worker must find.
     """
     environment = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    former = [p for p in environment.get("PYTHONPATH", "").split(os.pathsep) if p and Path(p) != LIBRARY]
-    environment["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *former])
+    own = list(dict.fromkeys([LIBRARY] if library is None else [LIBRARY, library]))
+    former = [p for p in environment.get("PYTHONPATH", "").split(os.pathsep) if p and Path(p) not in own]
+    environment["PYTHONPATH"] = os.pathsep.join([*map(str, own), *former])
     environment["PYTHONSAFEPATH"] = "1"  # nothing is imported from the folder it happens to run in
     environment["PYTHONUTF8"] = "1"
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,15 +29,26 @@ from .protocol import Lines, ProtocolError, decode, encode, version_conflict
 PROGRESS_EVERY_S = 0.08
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the worker until its input ends; returns the exit code (2: the client is of another version)."""
+def main(arguments: Sequence[str] | None = None, operations: Callable[[Path], object] | None = None) -> int:
+    """Runs the worker until its input ends; returns the exit code (2: the client is of another version).
+
+    Args:
+        operations: makes what answers requests, from the private folder, once the client is greeted; the scoring
+            :class:`~.operations.Operations` when None.
+    """
     parser = argparse.ArgumentParser(prog="SScILDScoringLib.worker", description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="the client's private folder")
     folder = parser.parse_args(arguments).folder.absolute()
     if not is_private(folder):  # it is removed at the end: never one that somebody keeps things in
         parser.error("a worker is started by its client (WorkerClient), in a folder that the client made for it")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
-    return Server(folder, *own_streams()).run()
+    return Server(folder, *own_streams(), operations or _scoring).run()
+
+
+def _scoring(folder: Path) -> object:
+    from .operations import Operations  # torch and all the rest
+
+    return Operations(folder)
 
 
 def own_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -58,12 +69,20 @@ class Server:
     Args:
         folder: the client's private folder.
         requests, answers: the two ends of the protocol, unbuffered.
+        operations: see :func:`main`.
     """
 
-    def __init__(self, folder: Path, requests: BinaryIO, answers: BinaryIO) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        requests: BinaryIO,
+        answers: BinaryIO,
+        operations: Callable[[Path], object] = _scoring,
+    ) -> None:
         self._folder = folder
         self._requests = requests
         self._answers = answers
+        self._operations = operations
         self._messages: queue.SimpleQueue[dict] = queue.SimpleQueue()
         self._leads_group = False
         self._ending = threading.Lock()
@@ -81,9 +100,7 @@ class Server:
             return 2
         self._leads_group = hello["own_group"]
         self._say("ready", protocol=hello["protocol"], software=__version__, process=os.getpid())
-        from .operations import Operations  # torch and all the rest, while nobody waits yet
-
-        operations = Operations(self._folder)
+        operations = self._operations(self._folder)  # loads libraries, while nobody waits yet
         while True:
             message = self._messages.get()
             if message["kind"] == "request":
