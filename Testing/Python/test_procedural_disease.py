@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from SScILDScoringTrainingLib.synthesis import SynthesisSettings, synthesize
 from SScILDScoringTrainingLib.synthesis.lesion_shapes import ellipse_field, noise_preference, soft_region
@@ -89,7 +90,9 @@ def test_ground_glass_is_always_denser_than_the_healthy_lung_beside_it():
     for level in (-880.0, -780.0, -670.0):
         base = np.full((80, 80), level, np.float32)
         for n in range(5):
-            assert (ground_glass_hu(base, np.random.default_rng(n), (0.7, 0.7), settings) - base).min() > 95
+            drawn = ground_glass_hu(base, np.random.default_rng(n), (0.7, 0.7), settings)
+            # Its grain aside, which has a standard deviation of up to 30 HU.
+            assert (gaussian_filter(drawn, 3) - base).min() > 105
 
 
 def test_extents_cover_everything_from_traces_to_the_whole_lung():

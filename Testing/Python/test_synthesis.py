@@ -97,7 +97,7 @@ def test_a_slice_without_lung_stays_without_disease():
 
 def test_healthy_samples_change_density_and_scanner_but_score_nothing():
     background = healthy_background()
-    settings = SynthesisSettings(healthy=1.0, consolidation=None)
+    settings = SynthesisSettings(healthy=1.0, consolidation=None, vessels=None, partial_volume=None)
     changed = 0
     for n in range(20):
         sample = synthesize(background, np.random.default_rng(n), settings)
@@ -109,7 +109,12 @@ def test_healthy_samples_change_density_and_scanner_but_score_nothing():
 def test_density_of_healthy_lung_moves_within_its_range_and_never_passes_its_limit():
     background = healthy_background()
     settings = SynthesisSettings(
-        healthy=1.0, density=DensitySettings(share=1.0, dependent=0.0), acquisition=None, consolidation=None
+        healthy=1.0,
+        density=DensitySettings(share=1.0, dependent=0.0),
+        acquisition=None,
+        consolidation=None,
+        vessels=None,
+        partial_volume=None,
     )
     before = np.median(background.hu[background.lung])
     shifts = []
@@ -127,7 +132,12 @@ def test_density_of_healthy_lung_moves_within_its_range_and_never_passes_its_lim
 def test_consolidation_leaves_numerator_and_denominator():
     background = healthy_background()
     settings = SynthesisSettings(
-        healthy=0.0, density=None, acquisition=None, consolidation=ConsolidationSettings(share=1.0, area=0.3)
+        healthy=0.0,
+        density=None,
+        acquisition=None,
+        consolidation=ConsolidationSettings(share=1.0, area=0.3),
+        vessels=None,
+        partial_volume=None,
     )
     for n in range(8):
         sample = synthesize(background, np.random.default_rng(n), settings)

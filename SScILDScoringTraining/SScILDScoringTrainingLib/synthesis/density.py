@@ -27,7 +27,7 @@ class DensitySettings:
     shift: tuple[float, float] = (-40.0, 130.0)
     gradient: tuple[float, float] = (-20.0, 90.0)
     dependent: float = 0.15
-    limit: float = -690.0
+    limit: float = -730.0
 
 
 def density_change(

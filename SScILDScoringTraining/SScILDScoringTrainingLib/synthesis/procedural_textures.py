@@ -18,12 +18,15 @@ class GroundGlassSettings:
     Args:
         hu: range of the mean density of a slice's ground glass.
         contrast: HU that it is denser than the healthy lung beside it, at least.
+        faintest: it is never fainter than this density, HU, but for its grain: healthy lung gets as dense as that
+            when breathing out.
         fine: HU range of the finest texture's standard deviation.
         lobules: share of slices in which secondary lobules differ in density.
     """
 
     hu: tuple[float, float] = (-620.0, -360.0)
     contrast: float = 150.0
+    faintest: float = -670.0
     fine: tuple[float, float] = (8.0, 30.0)
     lobules: float = 0.3
 
@@ -81,7 +84,7 @@ def ground_glass_hu(
     # Kept low: at the scale of a mesh, strong contrast is a network.
     field += np.float32(8 + 24 * clouds * rng.random()) * smooth_noise(shape, rng, rng.uniform(1.3, 3) / mm)
     grain = fine_noise(shape, rng, rng.uniform(0.4, 0.8) / mm)
-    field += np.float32(rng.uniform(*settings.fine) * min(1.0, 0.8 / mm)) * grain
+    grain *= np.float32(rng.uniform(*settings.fine) * min(1.0, 0.8 / mm))
     if rng.random() < settings.lobules:
         wall, cell = _polygons(shape, rng, rng.uniform(9, 20) / mm, 0.12, where)
         amplitude = rng.uniform(30, 110)
@@ -90,6 +93,8 @@ def ground_glass_hu(
     field += np.float32(rng.uniform(*settings.hu))
     # Ground glass is denser than the healthy lung beside it, also where that is dense (expiration, dependent lung).
     np.maximum(field, base_hu + np.float32(settings.contrast * rng.uniform(0.9, 1.5)), out=field)
+    np.maximum(field, np.float32(settings.faintest), out=field)
+    field += grain
     return np.minimum(field, np.float32(-150), out=field)
 
 

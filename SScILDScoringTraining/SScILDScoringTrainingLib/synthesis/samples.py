@@ -24,8 +24,10 @@ from SScILDScoringLib.preprocessing import AIR_HU
 
 from .acquisition import AcquisitionSettings, change_acquisition
 from .backgrounds import Background, Slab, background_from_slice, backgrounds_from_scan
+from .crowded_vessels import VesselSettings, paint_vessels
 from .density import DensitySettings, density_change
 from .distractors import ConsolidationSettings, paint_consolidation
+from .partial_volume import PartialVolumeSettings, paint_partial_volume
 from .procedural_disease import ProceduralSettings, draw_regions, paint_ground_glass, paint_reticulation
 from .published_disease import PublishedSettings, fill_with_patches, paint_published
 from .synthetic_slice import SyntheticSlice, scores_from_masks
@@ -54,7 +56,8 @@ class SynthesisSettings:
         recipe: ``procedural`` or ``published``.
         healthy: share of samples without disease (all other changes still happen).
         procedural, published: settings of the two recipes.
-        density, acquisition, consolidation: changes that no score follows; None leaves one out.
+        density, vessels, partial_volume, consolidation, acquisition: changes that no score follows; None leaves one
+            out.
         patches: texture patches (at least one ``gg`` and one ``ret``), needed by the published recipe and by
             ``procedural.texture = patches``.
     """
@@ -66,6 +69,8 @@ class SynthesisSettings:
     density: DensitySettings | None = field(default_factory=DensitySettings)
     acquisition: AcquisitionSettings | None = field(default_factory=AcquisitionSettings)
     consolidation: ConsolidationSettings | None = field(default_factory=ConsolidationSettings)
+    vessels: VesselSettings | None = field(default_factory=VesselSettings)
+    partial_volume: PartialVolumeSettings | None = field(default_factory=PartialVolumeSettings)
     patches: Sequence[TexturePatch] = ()
 
     def __post_init__(self) -> None:
@@ -87,12 +92,14 @@ class SynthesisSettings:
             density=None,
             acquisition=None,
             consolidation=None,
+            vessels=None,
+            partial_volume=None,
             patches=tuple(patches),
         )
 
     def disease_only(self) -> SynthesisSettings:
-        """The same without changes of density, scanner and consolidation: for evaluation and for looking at it."""
-        return replace(self, density=None, acquisition=None, consolidation=None)
+        """The same with nothing but disease changing the slice: for evaluation and for looking at it."""
+        return replace(self, density=None, acquisition=None, consolidation=None, vessels=None, partial_volume=None)
 
     @classmethod
     def from_config(cls, values: Mapping, folder: Path | None = None) -> SynthesisSettings:
@@ -190,6 +197,8 @@ def _paint(hu: np.ndarray, background: Background, rng: np.random.Generator, set
         if np.ndim(change):
             hu += change * airiness
             base += change
+    if settings.vessels is not None:
+        paint_vessels(hu, background, rng, settings.vessels)
     opacities = (None, None)
     if rng.random() >= settings.healthy:
         if settings.recipe == "published":
@@ -200,7 +209,7 @@ def _paint(hu: np.ndarray, background: Background, rng: np.random.Generator, set
             if recipe.texture == "patches":
                 filling = replace(settings.published, keep_vessels=True)
                 fill_with_patches(hu, opacities, background, rng, filling, settings.patches, base)
-                return opacities, _consolidate(hu, background, rng, settings)
+                return opacities, _airless(hu, background, rng, settings)
             if opacities[0] is not None:
                 paint_ground_glass(hu, opacities[0], airiness, base, rng, spacing, recipe.ground_glass)
             if opacities[1] is not None:
@@ -208,10 +217,15 @@ def _paint(hu: np.ndarray, background: Background, rng: np.random.Generator, set
                 cystic = paint_reticulation(hu, opacities[1], airiness, depth, rng, spacing, recipe.reticulation)
                 if cystic is not None and opacities[0] is not None:
                     opacities[0][cystic] = 0
-    return opacities, _consolidate(hu, background, rng, settings)
+    return opacities, _airless(hu, background, rng, settings)
 
 
-def _consolidate(hu: np.ndarray, background: Background, rng: np.random.Generator, settings: SynthesisSettings):
-    if settings.consolidation is None:
-        return None
-    return paint_consolidation(hu, background, rng, settings.consolidation)
+def _airless(hu: np.ndarray, background: Background, rng: np.random.Generator, settings: SynthesisSettings):
+    """Draws what is no longer lung over everything else; where it is, or None."""
+    found = []
+    if settings.partial_volume is not None:
+        found.append(paint_partial_volume(hu, background, rng, settings.partial_volume))
+    if settings.consolidation is not None:
+        found.append(paint_consolidation(hu, background, rng, settings.consolidation))
+    masks = [mask for mask in found if mask is not None]
+    return np.logical_or.reduce(masks) if masks else None
