@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from SScILDScoringLib.errors import SettingsError
+from SScILDScoringTrainingLib.config import read_yaml
 from SScILDScoringTrainingLib.synthesis import SynthesisSettings, synthesize
 from SScILDScoringTrainingLib.synthesis.published_disease import PublishedSettings, draw_ellipses, fill_with_patches
 from SScILDScoringTrainingLib.synthesis.texture_growth import GrowingTexture
@@ -218,3 +219,14 @@ def test_a_patch_is_cut_from_a_single_real_dicom_slice(real_ct):
     assert patch.hu.shape == (40, 40)
     assert -500 < patch.hu.mean() < -100
     assert patch.spacing_mm == pytest.approx(0.693, abs=0.001)
+
+
+@pytest.mark.parametrize("preset", ["s_net_2022_vgg11", "s_net_2024_convnext"])
+def test_presets_of_the_publications_change_slices_by_nothing_but_their_disease(preset):
+    settings = SynthesisSettings.from_config({**read_yaml(preset)["data"]["synthesis"], "patches": "phantom"})
+    published = SynthesisSettings.as_published(settings.patches)
+    changes = ("density", "vessels", "partial_volume", "consolidation", "acquisition")
+    assert {name: getattr(settings, name) for name in changes} == dict.fromkeys(changes)
+    assert {name: getattr(published, name) for name in changes} == dict.fromkeys(changes)
+    assert settings.recipe == "published"
+    assert settings.published.tiled
