@@ -222,7 +222,9 @@ def test_a_patch_is_cut_from_a_single_real_dicom_slice(real_ct):
 
 
 @pytest.mark.parametrize("preset", ["s_net_2022_vgg11", "s_net_2024_convnext"])
-def test_presets_of_the_publications_change_slices_by_nothing_but_their_disease(preset):
+def test_presets_of_the_publications_change_slices_by_nothing_but_their_disease(preset, monkeypatch):
+    for name in ("COHORT", "IMAGENET"):
+        monkeypatch.setenv(name, "somewhere")
     settings = SynthesisSettings.from_config({**read_yaml(preset)["data"]["synthesis"], "patches": "phantom"})
     published = SynthesisSettings.as_published(settings.patches)
     changes = ("density", "vessels", "partial_volume", "consolidation", "acquisition")
