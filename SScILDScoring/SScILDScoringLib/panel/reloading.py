@@ -7,10 +7,10 @@ import sys
 LIBRARY = __name__.split(".")[0]
 
 
-def reloadLibrary() -> None:
+def reloadLibrary(library: str = LIBRARY) -> None:
     """Forgets every loaded part of the library; the next import reads it again.
 
     Objects made before keep their old classes: the panel is made anew by Slicer's reload right after this.
     """
-    for name in [name for name in sys.modules if name == LIBRARY or name.startswith(f"{LIBRARY}.")]:
+    for name in [name for name in sys.modules if name == library or name.startswith(f"{library}.")]:
         del sys.modules[name]

@@ -21,7 +21,7 @@ class Job:
     """One request to the worker and what is to be done with its answer.
 
     Args:
-        ask: sends the request to a :class:`~SScILDScoringLib.worker.remote_session.RemoteSession`, returns its number.
+        ask: sends the request to the bridge's session (see :class:`WorkerBridge`), returns its number.
         onResult: called with the answer's value.
         onProgress: called with fraction and message.
         onFailed: called with a sentence and details (an empty text for errors a user can mend).
@@ -42,15 +42,26 @@ class Job:
     dropped: bool = field(default=False, init=False)
 
 
+def _scoringSession():
+    from ..worker.client import WorkerClient
+    from ..worker.remote_session import RemoteSession
+
+    return RemoteSession(WorkerClient())
+
+
 class WorkerBridge:
     """Starts the worker when there is something to do and hands its answers to their jobs.
 
     Args:
         onChange: called whenever :attr:`busy` or :attr:`running` may have changed.
+        connect: makes what the jobs ask, when the first one is submitted: a session with ``client``, its
+            :class:`~SScILDScoringLib.worker.client.WorkerClient`, and ``value_of(event)``. When None, a
+            :class:`~SScILDScoringLib.worker.remote_session.RemoteSession` of the scoring worker.
     """
 
-    def __init__(self, onChange: Callable[[], None]) -> None:
+    def __init__(self, onChange: Callable[[], None], connect: Callable[[], object] | None = None) -> None:
         self._onChange = onChange
+        self._connect = connect or _scoringSession
         self._client = self._session = None
         self._jobs: dict[int, Job] = {}
         self.lastLog = ""
@@ -72,11 +83,8 @@ class WorkerBridge:
     def submit(self, job: Job) -> Job:
         """Sends a job's request; its answer comes through the job's functions, later."""
         if self._session is None:
-            from ..worker.client import WorkerClient
-            from ..worker.remote_session import RemoteSession
-
-            self._client = WorkerClient()
-            self._session = RemoteSession(self._client)
+            self._session = self._connect()
+            self._client = self._session.client
         try:
             number = job.ask(self._session)
         except SScILDError as error:
