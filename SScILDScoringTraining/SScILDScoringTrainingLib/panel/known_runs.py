@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..run_status import RunStatus, read_status
 from ..runs import KnownRun, RunRegistry, is_starting, start_error
+from ..runs.presets import recipe_in
 
 QUIET_S = 15.0
 """Runs that nobody works on are looked at again after so long: another computer may have gone on with one."""
@@ -94,15 +94,8 @@ def _facts(known: KnownRun) -> RunFacts:
     try:
         starting = is_starting(known.folder)
         error = "" if starting else start_error(known.folder)
-        return RunFacts(known, read_status(known.folder), starting, error, _recipe(known.folder))
+        return RunFacts(
+            known, read_status(known.folder), starting, error, recipe_in(known.folder / "config.yaml") or ""
+        )
     except OSError:  # a drive that went away, or a folder that may not be read
         return RunFacts(replace(known, missing=True))
-
-
-def _recipe(folder: Path) -> str:
-    """The recipe of a run: a line of its configuration as the training writes it, found without a YAML reader."""
-    try:
-        found = re.search(r"^recipe: *(\w+)", (folder / "config.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return found.group(1) if found else ""

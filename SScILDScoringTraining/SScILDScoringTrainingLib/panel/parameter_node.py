@@ -15,8 +15,8 @@ class TrainingParameters:
 
     table: path of the cohort table. exactScores: scores between the steps of 5 % are right. showPicture: the picture
     of the score distribution is shown.
-    recipe, preset: what is trained, and how. weights: file of ImageNet weights for presets that start from them;
-    empty: downloaded once.
+    recipe, preset: what is trained, and how; the preset ``own`` takes the file configFile. weights: file of ImageNet
+    weights for presets that start from them; empty: downloaded once.
     runsFolder, runName: the run folder is made there, under that name; empty: see ``run_place.py``.
     device: where it is trained. limitTime, minutes: the longest time.
     currentRun: folder of the run that is looked at; empty: the one at work, else the newest.
@@ -28,6 +28,7 @@ class TrainingParameters:
 
     recipe: Annotated[str, Choice(list(RECIPES))] = "scores"
     preset: str = ""
+    configFile: str = ""
     weights: str = ""
     runsFolder: str = ""
     runName: str = ""

@@ -18,10 +18,11 @@ from SScILDScoringLib.panel.table_widgets import fitTable, prepareTable, setCell
 
 from ..runs import overrides_for, presets, start_training
 from .desk import TrainingDesk
+from .own_configuration import ownPreset
 from .parameter_node import RECIPES
-from .run_place import DEFAULT_FOLDER, cacheFolder, holdsRun, runFolder, runName, runsFolder
+from .run_place import DEFAULT_FOLDER, OWN, cacheFolder, holdsRun, runFolder, runName, runsFolder
 from .settings import remember, remembered
-from .texts import deviceWord, recipeName
+from .texts import recipeName
 
 CHOSEN_HERE = ("COHORT", "IMAGENET")
 """What a preset may need and the panel has a field for; presets that need more are for the command line."""
@@ -48,6 +49,9 @@ class RecipeSection:
             ui.recipeComboBox.addItem(recipeName(recipe), recipe)
         ui.recipeComboBox.currentIndexChanged.connect(self._onRecipe)
         ui.presetComboBox.currentIndexChanged.connect(self._onPreset)
+        ui.configEdit.filters = ctk.ctkPathLineEdit.Files | ctk.ctkPathLineEdit.Readable
+        ui.configEdit.nameFilters = [_("Configurations (*.yaml *.yml)")]
+        ui.configEdit.currentPathChanged.connect(self._onConfig)
         ui.weightsEdit.filters = ctk.ctkPathLineEdit.Files | ctk.ctkPathLineEdit.Readable
         ui.weightsEdit.nameFilters = [_("Weights (*.pth *.safetensors)"), _("All files (*)")]
         ui.weightsEdit.currentPathChanged.connect(self._onWeights)
@@ -68,25 +72,25 @@ class RecipeSection:
             parameters.runsFolder = remembered("runsFolder") or str(Path.home() / DEFAULT_FOLDER)
         if not parameters.weights:
             parameters.weights = remembered("weights")
-        if self._chosen(parameters) is None:
-            parameters.preset = next((p.name for p in self._of(parameters.recipe)), "")
+        self._chooseFirst(parameters)
 
     def showParameters(self) -> None:
         """Puts the settings into those fields that do not follow them by themselves."""
         p, ui = self.desk.parameters, self.ui
-        if self._chosen(p) is None:
-            p.preset = next((preset.name for preset in self._of(p.recipe)), "")
+        self._chooseFirst(p)
         self._filling = True
         try:
             ui.recipeComboBox.setCurrentIndex(RECIPES.index(p.recipe))
             choices = self._of(p.recipe)
             ui.presetComboBox.clear()
             for preset in choices:
-                ui.presetComboBox.addItem(f"{preset.title} – {deviceWord(preset.device)}", preset.name)
-            ui.presetComboBox.setCurrentIndex(next((n for n, c in enumerate(choices) if c.name == p.preset), -1))
+                ui.presetComboBox.addItem(preset.title, preset.name)
+            ui.presetComboBox.addItem(_("A configuration of your own"), OWN)
+            ui.presetComboBox.setCurrentIndex([*(preset.name for preset in choices), OWN].index(p.preset))
         finally:
             self._filling = False
-        for field, text in ((ui.weightsEdit, p.weights), (ui.runsFolderEdit, p.runsFolder)):
+        fields = ((ui.configEdit, p.configFile), (ui.weightsEdit, p.weights), (ui.runsFolderEdit, p.runsFolder))
+        for field, text in fields:
             if field.currentPath != text:
                 field.currentPath = text
         remember("weights", p.weights)
@@ -94,8 +98,9 @@ class RecipeSection:
 
     @property
     def preset(self):
-        """The chosen preset, or None."""
-        return self._chosen(self.desk.parameters) if self.desk.parameters is not None else None
+        """The chosen preset, or the user's own configuration told as one; None when that is no configuration."""
+        p = self.desk.parameters
+        return None if p is None else ownPreset(p.configFile) if p.preset == OWN else self._chosen(p)
 
     # ---- what the buttons do -------------------------------------------------------------------------------------
 
@@ -163,6 +168,7 @@ class RecipeSection:
         tips = {
             ui.recipeComboBox: _("L-Net finds the five levels, S-Net scores a slice and makes the heat maps."),
             ui.presetComboBox: _("A ready configuration. Everything in it can be changed with the command line."),
+            ui.configEdit: _("A YAML file as 'sscild train' takes it; a copy of a preset is a good start."),
             ui.weightsEdit: _("torchvision's file of ImageNet weights; empty: it is downloaded once and checked."),
             ui.runsFolderEdit: _("Every training gets a folder of its own in this one."),
             ui.runNameEdit: _("Name of the run folder, and of the network that comes out of it."),
@@ -172,6 +178,9 @@ class RecipeSection:
             allow(widget, busy, toolTip)
         ui.minutesSpinBox.setEnabled(bool(p.limitTime))
         ui.presetDescriptionLabel.setText(f"<small>{escape(preset.description)}</small>" if preset is not None else "")
+        ui.presetDescriptionLabel.setVisible(preset is not None and bool(preset.description))
+        for widget in (ui.configLabel, ui.configEdit):
+            widget.setVisible(p.preset == OWN)
         needsWeights = preset is not None and "IMAGENET" in preset.needs
         ui.weightsLabel.setVisible(needsWeights)
         ui.weightsEdit.setVisible(needsWeights)
@@ -215,12 +224,23 @@ class RecipeSection:
 
     def _reason(self) -> str:
         """Why the choices will not do for a training, or an empty text."""
-        preset = self.preset
+        preset, p = self.preset, self.desk.parameters
         if preset is None:
-            return _("Choose a preset.")
+            given = p.configFile.strip()
+            if given and not Path(given).expanduser().is_file():
+                return _("There is no file {path}.").format(path=given)
+            text = _("{path} is no configuration of a training: its key recipe is levels or scores.")
+            return text.format(path=given) if given else _("Choose the file of your configuration.")
+        if preset.recipe != p.recipe:
+            text = _("This configuration trains {one}, and {other} is chosen above.")
+            return text.format(one=recipeName(preset.recipe), other=recipeName(p.recipe))
+        unknown = [name for name in preset.needs if name not in CHOSEN_HERE and name not in os.environ]
+        if unknown:
+            text = _("The configuration needs the environment variable {name}, which is not set.")
+            return text.format(name=unknown[0])
         if preset.needs_cohort and self.cohort.refusal(preset.recipe):
             return self.cohort.refusal(preset.recipe)
-        weights = self.desk.parameters.weights.strip()
+        weights = p.weights.strip()
         if "IMAGENET" in preset.needs and weights and not Path(weights).expanduser().is_file():
             return _("There is no file {path} with weights.").format(path=weights)
         return ""
@@ -254,7 +274,8 @@ class RecipeSection:
         """Everything that an estimate depends on; the last are the changes with which it fits."""
         p = self.desk.parameters
         table = str(self.desk.table)
-        choices = (p.recipe, p.preset, table, p.weights, p.device, p.limitTime, p.minutes, str(runsFolder(p)))
+        own = (p.configFile, _changed(p.configFile)) if p.preset == OWN else ()
+        choices = (p.recipe, p.preset, own, table, p.weights, p.device, p.limitTime, p.minutes, str(runsFolder(p)))
         return (*choices, self._extra[1] if self._extra[0] == choices else ())
 
     def _isEstimated(self) -> bool:
@@ -266,6 +287,11 @@ class RecipeSection:
     def _chosen(self, parameters):
         return next((p for p in self._of(parameters.recipe) if p.name == parameters.preset), None)
 
+    def _chooseFirst(self, parameters) -> None:
+        """Takes the first preset of the recipe when the one of the settings is none of it."""
+        if parameters.preset != OWN and self._chosen(parameters) is None:
+            parameters.preset = next((preset.name for preset in self._of(parameters.recipe)), OWN)
+
     def _onRecipe(self, *_args) -> None:
         if not self._filling and self.desk.parameters is not None:
             self.desk.parameters.recipe = str(self.ui.recipeComboBox.currentData)
@@ -273,6 +299,10 @@ class RecipeSection:
     def _onPreset(self, *_args) -> None:
         if not self._filling and self.desk.parameters is not None:
             self.desk.parameters.preset = str(self.ui.presetComboBox.currentData)
+
+    def _onConfig(self, *_args) -> None:
+        if self.desk.parameters is not None:
+            self.desk.parameters.configFile = str(self.ui.configEdit.currentPath)
 
     def _onWeights(self, *_args) -> None:
         if self.desk.parameters is not None:
@@ -286,3 +316,11 @@ class RecipeSection:
 def _usable(preset) -> bool:
     """Whether everything that a preset needs can be chosen in the panel, or is in the environment."""
     return all(name in CHOSEN_HERE or name in os.environ for name in preset.needs)
+
+
+def _changed(path: str) -> int:
+    """When a file was written last; 0 when it is not there."""
+    try:
+        return Path(path.strip()).expanduser().stat().st_mtime_ns
+    except OSError:
+        return 0

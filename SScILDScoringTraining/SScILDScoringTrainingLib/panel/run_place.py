@@ -7,8 +7,13 @@ from pathlib import Path
 
 from SScILDScoringLib.results import safe_name
 
+from ..runs.places import PLAN, holds_run
+
 DEFAULT_FOLDER = "SScILDScoringRuns"
 """Below the user's home."""
+
+OWN = "own"
+"""The choice of a configuration file of one's own instead of a preset."""
 
 CACHE = "cache"
 """Below the folder of the runs: what checks and trainings remember of the scans."""
@@ -30,7 +35,7 @@ def runName(parameters) -> str:
     given = parameters.runName.strip()
     if given:
         return safe_name(given)
-    base = parameters.preset or parameters.recipe
+    base = parameters.preset if parameters.preset != OWN else safe_name(Path(parameters.configFile).stem)
     number, name = 1, base
     while (runsFolder(parameters) / name).exists():
         number += 1
@@ -44,14 +49,19 @@ def runFolder(parameters) -> Path:
 
 
 def holdsRun(folder: Path) -> bool:
-    """Whether a training or study was started in a folder."""
-    return any((folder / name).exists() for name in ("status.json", "config.yaml", "plan.json", "checkpoints"))
+    """Whether a training in a folder got as far as a checkpoint, or a study as far as its plan: it can be resumed."""
+    return holds_run(folder)
+
+
+def isRun(folder: Path) -> bool:
+    """Whether a training or study was started in a folder, however far it got."""
+    return any((folder / name).is_file() for name in ("status.json", "config.yaml", PLAN))
 
 
 def kindOfFolder(folder: Path) -> str:
     """What was started in a folder: ``training``, or the kind of study its plan shows."""
     try:
-        variants = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["variants"]
+        variants = json.loads((folder / PLAN).read_text(encoding="utf-8"))["variants"]
     except (OSError, ValueError, KeyError, TypeError):
         return "training"
     if len(variants) < 2:

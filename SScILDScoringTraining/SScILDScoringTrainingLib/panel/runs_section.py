@@ -16,10 +16,11 @@ from SScILDScoringLib.panel.table_widgets import prepareTable, setCell
 
 from ..run_status import request
 from ..runs import kill, start_study, start_training, time_left_in_words
+from ..runs.start_record import read_record
 from .cohort_tables import fitTo
 from .desk import TrainingDesk
 from .known_runs import RunFacts
-from .run_place import holdsRun, kindOfFolder
+from .run_place import isRun, kindOfFolder
 from .texts import bestText, kindName, stateName
 
 SHOWN_RUNS = 6
@@ -58,13 +59,8 @@ class RunsSection:
         if run.status is not None and run.status.at_work:
             self._order("resume")
             return
-        again = run.status is not None and run.status.can_resume
         try:
-            if run.kind == "training":
-                config = None if again else run.folder / "config.yaml"
-                start_training(config, run.folder, resume=again)
-            else:
-                start_study(run.kind, None, run.folder, resume=True)
+            self._startAgain(run)
         except SScILDError as error:
             self._say(str(error))
         else:
@@ -101,7 +97,7 @@ class RunsSection:
         if not text:
             return
         folder = Path(text)
-        if not holdsRun(folder):
+        if not isRun(folder):
             self._say(_("{folder} holds no training and no study.").format(folder=folder))
             self.desk.refresh()
             return
@@ -247,8 +243,9 @@ class RunsSection:
             return _("It is at work.")
         if self.desk.noSoftware():
             return self.desk.noSoftware()
-        if run.kind == "training" and not (run.folder / "config.yaml").is_file():
-            return _("It ended before it wrote its configuration. Forget it and start a new training in section 2.")
+        begun = (run.folder / "config.yaml").is_file() or read_record(run.folder) is not None
+        if run.kind == "training" and not begun:
+            return _("There is no configuration in its folder. Forget it and start a new training in section 2.")
         return ""
 
     def _resumeTip(self, run: RunFacts | None) -> str:
@@ -259,6 +256,18 @@ class RunsSection:
         return _("There is no checkpoint yet: starts this training again from its beginning, with its configuration.")
 
     # ---- inside --------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _startAgain(run: RunFacts) -> None:
+        """Starts a process that goes on with a run, or begins it anew when it has no checkpoint yet."""
+        if run.kind != "training":
+            start_study(run.kind, None, run.folder, resume=True)
+            return
+        if (run.folder / "config.yaml").is_file():
+            start_training(None, run.folder, resume=True)
+            return
+        asked = read_record(run.folder).asked
+        start_training(asked["config"], run.folder, overrides=asked["overrides"])
 
     def _order(self, order: str) -> None:
         run = self.desk.run

@@ -5,22 +5,12 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from .known_runs import RunFacts
+from .state_words import stateName as stateWord
 
 
 def recipeName(recipe: str) -> str:
     """What is trained, in words."""
     return {"levels": _("levels (L-Net)"), "scores": _("scores (S-Net)")}[recipe]
-
-
-def deviceWord(device: str) -> str:
-    """For which computer a preset is."""
-    return {
-        "quick look": _("quick look"),
-        "CPU": _("for a CPU"),
-        "one GPU": _("for one GPU"),
-        "published": _("as published"),
-        "starter": _("starter network"),
-    }.get(device, device)
 
 
 def kindName(run: RunFacts) -> str:
@@ -45,15 +35,7 @@ def stateName(run: RunFacts) -> str:
         return _("did not start")
     if run.status is None:
         return _("not started")
-    return {
-        "preparing": _("preparing"),
-        "running": _("running"),
-        "paused": _("paused"),
-        "finished": _("finished"),
-        "stopped": _("stopped"),
-        "failed": _("failed"),
-        "interrupted": _("interrupted"),
-    }.get(run.status.state, run.status.state)
+    return stateWord(run.status.state)
 
 
 def bestText(run: RunFacts) -> str:
