@@ -13,6 +13,17 @@ def recipeName(recipe: str) -> str:
     return {"levels": _("levels (L-Net)"), "scores": _("scores (S-Net)")}[recipe]
 
 
+def deviceWord(device: str) -> str:
+    """For which computer a preset is."""
+    return {
+        "quick look": _("quick look"),
+        "CPU": _("for a CPU"),
+        "one GPU": _("for one GPU"),
+        "published": _("as published"),
+        "starter": _("starter network"),
+    }.get(device, device)
+
+
 def kindName(run: RunFacts) -> str:
     """What a run trains, in a word or two."""
     if run.kind == "training":
