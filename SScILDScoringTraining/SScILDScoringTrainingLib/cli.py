@@ -42,36 +42,24 @@ Estimated = Annotated[
 ]
 
 
-@train.command("levels")
-def train_levels(
-    config: Config,
-    output: Output = None,
-    resume: Resume = False,
-    set_: Set = None,
-    estimate: Estimated = False,
-    quiet: Quiet = False,
-) -> None:
-    """Trains an L-Net, which finds the five levels.
+def _add(kind: str, what: str, example: str) -> None:
+    """The command ``sscild train KIND``."""
 
-    Example: sscild train levels l_net_starter -o runs/l_net_starter
-    """
-    _train("levels", config, output, resume, set_ or [], estimate, quiet)
+    def command(
+        config: Config,
+        output: Output = None,
+        resume: Resume = False,
+        set_: Set = None,
+        estimate: Estimated = False,
+        quiet: Quiet = False,
+    ) -> None:
+        _train(kind, config, output, resume, set_ or [], estimate, quiet)
+
+    train.command(kind, help=f"Trains {what}.\n\nExample: sscild train {kind} {example}")(command)
 
 
-@train.command("scores")
-def train_scores(
-    config: Config,
-    output: Output = None,
-    resume: Resume = False,
-    set_: Set = None,
-    estimate: Estimated = False,
-    quiet: Quiet = False,
-) -> None:
-    """Trains an S-Net, which scores a slice.
-
-    Example: sscild train scores s_net_starter -o runs/s_net_starter --set training.minutes=10
-    """
-    _train("scores", config, output, resume, set_ or [], estimate, quiet)
+_add("levels", "an L-Net, which finds the five levels", "l_net_starter -o runs/l_net_starter")
+_add("scores", "an S-Net, which scores a slice", "s_net_starter -o runs/s_net_starter --set training.minutes=10")
 
 
 def _train(
