@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import pairwise
 
 import qt
@@ -12,9 +10,12 @@ import vtk
 
 from .cohort_section import CohortSection
 from .desk import TrainingDesk
+from .evaluation_section import EvaluationSection
+from .progress_section import ProgressSection
 from .recipe_section import RecipeSection
 from .runs_section import RunsSection
 from .software_section import SoftwareSection
+from .studies_section import StudiesSection
 
 _TAB_ORDER = (
     *("tableEdit", "checkButton", "exactCheckBox", "resultsEdit", "resultScansEdit", "trustComboBox"),
@@ -67,10 +68,10 @@ class TrainingPanel:
         self.runs = RunsSection(desk)
         self.software = SoftwareSection(desk)
         self.sections = [self.cohort, self.recipe]
-        for name in ("progress", "evaluation", "studies"):
-            if find_spec(f"{__package__}.{name}_section") is not None:
-                module = import_module(f"{__package__}.{name}_section")
-                setattr(self, name, getattr(module, f"{name.capitalize()}Section")(desk))
+        self.progress = ProgressSection(desk)
+        self.evaluation = EvaluationSection(desk)
+        self.studies = StudiesSection(desk)
+        self.studies.view.onJobChosen = self.progress.showJob
         self._setTabOrder()
         slicer.app.aboutToQuit.connect(self._stopWorker)
         self.software.check()
@@ -85,6 +86,7 @@ class TrainingPanel:
         """The module is left: nothing is looked at any more. Trainings, and the job that is running, go on."""
         self.entered = False
         self.desk.stopTicking()
+        self.progress.leave()
         self.desk.worker.hold()
         self._setParameterNode(None)
 
@@ -99,6 +101,7 @@ class TrainingPanel:
     def onSceneStartClose(self) -> None:
         """Everything in the scene goes, the settings among it; runs and the running job do not."""
         self.desk.stopTicking()
+        self.progress.leave()
         self.desk.worker.hold()
         self._setParameterNode(None)
 
