@@ -10,6 +10,8 @@ import typer
 from SScILDScoringLib.commands.terminal import STAGES, say, shown_progress
 from SScILDScoringLib.errors import SettingsError
 
+from .cli_resume import resume as resume_study
+
 STAGES |= {"crossvalidate": "Training", "answers": "Asking the networks", "pack": "Packing"}
 
 app = typer.Typer(no_args_is_help=True, help="Cross-validation, ensembles, ablations and comparisons of networks.")
@@ -75,6 +77,9 @@ def run(
     say(f"Written to {output}: {names}")
     if result.failed:
         raise SettingsError(result.failed)
+
+
+app.command("resume")(resume_study)
 
 
 @app.command("report")

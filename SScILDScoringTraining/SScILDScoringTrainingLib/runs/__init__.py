@@ -12,10 +12,12 @@ library: the training itself happens in processes of its own, which live on when
 
 from __future__ import annotations
 
+from .killing import kill
 from .looking import Curves, Picture, log_tail, pictures, read_curves, time_left_in_words
 from .presets import Preset, overrides_for, presets
 from .registry import KINDS, KnownRun, RunRegistry
-from .starting import is_starting, kill, start_error, start_study, start_training
+from .start_record import is_starting
+from .starting import start_error, start_study, start_training
 
 __all__ = [
     "KINDS",

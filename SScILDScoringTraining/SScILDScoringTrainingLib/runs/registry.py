@@ -13,6 +13,7 @@ from SScILDScoringLib.errors import SettingsError
 from SScILDScoringLib.files import write_text
 
 from .locking import locked
+from .places import absolute
 
 ENVIRONMENT = "SSCILD_RUNS"
 """Variable that names another file than the one in the user's data folder."""
@@ -57,7 +58,7 @@ class RunRegistry:
 
     def kind_of(self, folder: str | Path) -> str | None:
         """The kind of a known run; None when it is not known."""
-        wanted = _absolute(folder)
+        wanted = absolute(folder)
         return next((kind for known, kind, _ in self._read() if known == wanted), None)
 
     def add(self, folder: str | Path, kind: str = "training") -> None:
@@ -68,7 +69,7 @@ class RunRegistry:
         """
         if kind not in KINDS:
             raise SettingsError(f"A run is of the kind {', '.join(KINDS)}, not {kind!r}.")
-        wanted = _absolute(folder)
+        wanted = absolute(folder)
         self._change(lambda rows: [*(r for r in rows if r[0] != wanted), (wanted, kind, time.time())])
 
     def forget(self, folder: str | Path) -> None:
@@ -77,7 +78,7 @@ class RunRegistry:
         Raises:
             SettingsError: the list cannot be written.
         """
-        wanted = _absolute(folder)
+        wanted = absolute(folder)
         self._change(lambda rows: [r for r in rows if r[0] != wanted])
 
     # ---- the file ------------------------------------------------------------------------------------------------
@@ -130,7 +131,3 @@ def registry_file() -> Path:
     from SScILDScoringLib.models.store import user_folder
 
     return user_folder().parent / _FILE
-
-
-def _absolute(folder: str | Path) -> Path:
-    return Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100 - without following links
