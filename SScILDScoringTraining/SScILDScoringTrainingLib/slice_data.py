@@ -89,7 +89,7 @@ class Backgrounds(Sequence[Background]):
     The last :data:`KEPT` stay unpacked, so that what is known of their anatomy is found again.
     """
 
-    KEPT = 256
+    KEPT = 512
 
     def __init__(self, slices: Sequence[LabelledSlice]) -> None:
         self._slices = list(slices)

@@ -7,7 +7,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from SScILDScoringTrainingLib.synthesis import SynthesisSettings, synthesize
-from SScILDScoringTrainingLib.synthesis.lesion_shapes import ellipse_field, noise_preference, soft_region
+from SScILDScoringTrainingLib.synthesis.lesion_shapes import (
+    distance_within,
+    ellipse_field,
+    noise_preference,
+    soft_region,
+)
 from SScILDScoringTrainingLib.synthesis.noise_fields import band_noise, irregular_cells, smooth_noise
 from SScILDScoringTrainingLib.synthesis.procedural_disease import ExtentSettings, ProceduralSettings, draw_regions
 from SScILDScoringTrainingLib.synthesis.procedural_textures import (
@@ -216,3 +221,15 @@ def test_cells_have_walls_where_cells_meet():
     assert np.median(wall[:, 1:][meets]) < 1
     assert wall.max() > 3
     assert 40 < len(np.unique(cell)) < 160
+
+
+@pytest.mark.parametrize("reach", [1, 5, 12, 150])
+def test_distances_are_exact_as_far_as_they_are_asked_for(reach):
+    from scipy.ndimage import distance_transform_edt
+
+    target = smooth_noise((90, 140), np.random.default_rng(reach), 12) > 1.2
+    expected = distance_transform_edt(~target)
+    found = distance_within(target, reach)
+    near = expected <= reach
+    np.testing.assert_allclose(found[near], expected[near], rtol=1e-6)
+    assert (found[~near] > reach).all()

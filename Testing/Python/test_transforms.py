@@ -12,6 +12,7 @@ from SScILDScoringTrainingLib.transforms import (
     gaussian_blur,
     intensity_augmented,
     slice_matrix,
+    warp_masks,
     warp_slice,
 )
 from SScILDScoringTrainingLib.volume_transforms import VolumeAugmentation, VolumeView, augmented_volume
@@ -55,6 +56,29 @@ def test_shrinking_averages_and_drops_no_pixel():
     image[::4, ::4] = 16
     moved = warp_slice(image[None], IDENTITY, 16, np.zeros(1))[0]
     assert moved.mean() == pytest.approx(image.mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("size", [96, 20])
+def test_masks_are_moved_where_they_lie_exactly_as_whole_slices_are(size):
+    masks = np.zeros((2, 96, 96), bool)
+    masks[0, 20:60, 31:77] = True
+    masks[1, 30:40, 50:70] = True
+    settings = SliceAugmentation(rotation_degrees=40, scale=(0.6, 1.4), shift_pixels=40)
+    for n in range(20):
+        matrix = slice_matrix(settings, 96, np.random.default_rng(n))
+        expected = warp_slice(masks, matrix, size, np.zeros(2))
+        covered, (rows, columns) = warp_masks(masks, matrix, size, multiple=4)
+        assert rows.start % 4 == rows.stop % 4 == columns.start % 4 == columns.stop % 4 == 0
+        whole = np.zeros_like(expected)
+        whole[:, rows, columns] = covered
+        np.testing.assert_allclose(whole, expected, atol=2e-5)
+
+
+def test_masks_that_are_empty_or_moved_out_of_sight_cover_nothing():
+    masks = np.zeros((2, 32, 32), bool)
+    assert warp_masks(masks, IDENTITY, 32)[0].size == 0
+    masks[:, :4, :4] = True
+    assert warp_masks(masks, np.array([[1.0, 0, 9.0], [0, 1, 0]]), 32)[0].size == 0
 
 
 def test_blur_keeps_the_mean_and_lowers_the_noise():

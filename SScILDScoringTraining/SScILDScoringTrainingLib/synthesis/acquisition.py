@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import map_coordinates
 
+from ..smoothing import smooth
 from .noise_fields import fine_noise, smooth_noise
 
 
@@ -48,9 +49,9 @@ def change_acquisition(
         hu = moved(hu, spacing_mm, rng, rng.uniform(*settings.motion_mm))
     kernel = rng.random()
     if kernel < settings.blur:
-        hu = gaussian_filter(hu, rng.uniform(0.3, 1) * settings.blur_px * per_pixel, truncate=2.5)
+        hu = smooth(hu, rng.uniform(0.3, 1) * settings.blur_px * per_pixel, truncate=2.5, mode="reflect")
     elif kernel < settings.blur + settings.sharpen:
-        soft = gaussian_filter(hu, max(1.0 * per_pixel, 0.5), truncate=2.5)
+        soft = smooth(hu, max(1.0 * per_pixel, 0.5), truncate=2.5, mode="reflect")
         amount = np.float32(rng.uniform(0.2, 1) * settings.sharpen_amount)
         hu = hu + amount * np.clip(hu - soft, -250, 250)
     if rng.random() < settings.streaks:

@@ -78,7 +78,7 @@ class Background:
         )
 
 
-@lru_cache(maxsize=256)  # about a megabyte each at 512x512, a fiftieth of a second to make
+@lru_cache(maxsize=512)  # about a megabyte each at 512x512, a fiftieth of a second to make
 def _anatomy_of(background: Background) -> LungAnatomy | None:
     return LungAnatomy.of(background) if background.has_lung else None
 
