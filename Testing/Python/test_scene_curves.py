@@ -68,6 +68,14 @@ def test_the_best_validation_is_one_marked_point(plots):
     assert (set(x), set(y)) == ({100}, {7})
 
 
+def test_both_charts_stand_over_the_same_steps_and_errors_start_at_zero(plots):
+    plots.show("s_net", scores(30, 3))
+    assert tuple(plots.lossChart.GetXAxisRange()) == tuple(plots.validationChart.GetXAxisRange()) == (0, 300)
+    low, high = plots.validationChart.GetYAxisRange()
+    assert low == 0
+    assert high > 9
+
+
 def test_levels_have_their_own_lines_in_millimetres(plots):
     plots.show("l_net", levels(3))
     error = drawn(plots.validationChart)

@@ -230,7 +230,8 @@ class EvaluationSection:
             return self.desk.noRun()
         if run.kind != "training":
             return _(
-                "This is a study: its results are in the section Cross-validation and ablation. Choose a single training run in section 3."
+                "This is a study: its results are in the section Cross-validation and ablation. Choose a single "
+                "training run in section 3."
             )
         if run.atWork:
             return _("The run is at work. Wait until it has finished, or stop it.")

@@ -188,7 +188,9 @@ class ProgressSection:
         nothing = self._curves.empty
         rows = len(self._curves.train.get("step", ()))
         validations = len(self._curves.validation.get("step", ()))
-        counted = _("{rows} points of the loss, {validations} validations.").format(rows=rows, validations=validations)
+        counted = _("Points of the loss: {rows}; validations: {validations}.").format(
+            rows=rows, validations=validations
+        )
         ui.curvesLabel.setText("" if nothing else f"<small>{counted}</small>")
         ui.curvesLabel.setVisible(not nothing)
         ui.logarithmicCheckBox.setEnabled(bool(ui.curvesCheckBox.checked) and not nothing)

@@ -166,14 +166,14 @@ class StudiesSection:
             for widget in self._row(name):
                 widget.setVisible(shown)
         described = [kindExplanation(kind)]
-        if preset is not None:
-            described.append(f"<i>{escape(preset.title)}:</i> {escape(preset.description)}")
+        if preset is not None and preset.description:
+            described.append(escape(preset.description))
         ui.studyDescriptionLabel.setText("<small>" + "<br/>".join(described) + "</small>")
         ui.studyCohortLabel.setText(self._cohortText())
         ui.studyNameEdit.setPlaceholderText(self.name())
         reason = self._reason()
-        text = _("Starts {runs} in {folder}, in a process of its own that goes on when Slicer is closed.")
-        start = text.format(runs=self.choice().runs(), folder=self.folder()) if preset is not None else ""
+        text = _("Starts {runs}, in {folder}, in a process of its own that goes on when Slicer is closed.")
+        start = text.format(runs=self.choice().inWords(), folder=self.folder()) if preset is not None else ""
         allow(ui.studyStartButton, first(reason, desk.noSoftware()), start)
         ui.studyStartLabel.setText(f'<font color="#b00018">{escape(self.complaint)}</font>' if self.complaint else "")
         ui.studyStartLabel.setVisible(bool(self.complaint))
@@ -214,7 +214,7 @@ class StudiesSection:
         """Label and field of a row of the form."""
         ui = self.ui
         if name == "Factors":
-            return [ui.studyFactorsLabel, *self._factorBoxes()]
+            return [ui.studyFactorsLabel, ui.studyFactorsWidget]
         fields = {"Weights": "Edit", "Networks": "Edit", "Asked": "ComboBox", "Folds": "SpinBox", "Seeds": "SpinBox"}
         return [getattr(ui, f"study{name}Label"), getattr(ui, f"study{name}{fields[name]}")]
 
@@ -234,8 +234,8 @@ class StudiesSection:
         self._filling = True
         combo.clear()
         for preset in self._presets:
-            place = _("file {name}").format(name=preset.path.name) if preset is own else deviceWord(preset.device)
-            combo.addItem(f"{preset.title} – {place}", preset.name)
+            text = preset.path.name if preset is own else f"{preset.title} – {deviceWord(preset.device)}"
+            combo.addItem(text, preset.name)
         combo.addItem(_("a configuration of your own..."), _OWN)
         combo.setCurrentIndex(self._presets.index(wanted) if wanted in self._presets else 0 if self._presets else -1)
         self._filling = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,9 +156,16 @@ class StudyChoice:
             found += ["--parallel", str(self.parallel)]
         return tuple(found)
 
-    def runs(self, drawn: Sequence[int] = ()) -> str:
-        """How many trainings it takes, roughly, in words."""
-        folds = 1 if self.test else self.folds or len(drawn) or 4
+    def inWords(self) -> str:
+        """How many trainings it takes, as far as that is known before the table is read."""
         configurations = {"ablation": 2 ** len(self.factors), "architectures": 1 + len(self.networks)}
-        count = configurations.get(self.kind, 1) * max(self.seeds, 1) * folds
-        return _("about {count} trainings").format(count=count)
+        each = configurations.get(self.kind, 1) * max(self.seeds, 1)
+        if self.test:
+            return _("{count} trainings").format(count=each)
+        if self.folds:
+            return _("{count} trainings").format(count=each * self.folds)
+        if self.kind == "compare" or bringsPhantoms(self.preset):
+            return _("the trainings of the study")
+        return _("{count} for every fold").format(
+            count=_("one training") if each == 1 else _("{n} trainings").format(n=each)
+        )

@@ -54,6 +54,10 @@ class StudyView:
         ui.studyReportCheckBox.toggled.connect(self.update)
         ui.studyJobsTable.cellDoubleClicked.connect(self._onJob)
         ui.studyReportBrowser.setOpenExternalLinks(True)
+        ui.studyReportBrowser.setWordWrapMode(qt.QTextOption.WordWrap)  # tables scroll; words are not cut in two
+        font = qt.QFont(ui.studyReportBrowser.font)
+        font.setPointSize(max(font.pointSize() - 2, 7))
+        ui.studyReportBrowser.setFont(font)
         desk.onRefresh(self.update)
         desk.onTick(self.update)
 
@@ -286,5 +290,17 @@ def _changed(path: Path) -> int | None:
 
 
 def _title(path: Path) -> str:
-    words = path.stem.replace("_", " ")
-    return words[:1].upper() + words[1:]
+    """A figure's title, of its file's name: what is drawn, then the raters."""
+    titles = {
+        "bland_altman": _("Bland-Altman"),
+        "box_plots": _("Box plots"),
+        "confusion_tot": _("Confusion of TOT"),
+        "confusion": _("Confusion"),
+        "correlation": _("Correlation"),
+        "distributions": _("Distribution of scores"),
+        "forest": _("Measures with intervals"),
+        "goh_stage": _("Goh stage"),
+        "scatter": _("Scatter"),
+        "comparison": _("Configurations compared"),
+    }
+    return next((title for start, title in titles.items() if path.stem.startswith(start)), path.stem.replace("_", " "))

@@ -33,6 +33,7 @@ _PATTERNS = ("tot", "gg", "ret")
 _Columns = Mapping[str, Sequence[float]]
 
 _LOSS, _SMOOTHED, _ERROR, _BEST = "Loss", "Loss, smoothed", "Mean error", "Best so far"
+_STEPS = ("Step", "Best step")
 _COLOURS = {
     _LOSS: (0.72, 0.76, 0.82),
     _SMOOTHED: (0.13, 0.37, 0.62),
@@ -99,6 +100,7 @@ class CurvePlots:
             if chart is not None:
                 chart.SetTitle(f"{title}: {words[0]}")
                 chart.SetYAxisTitle(words[1])
+        self._alignAxes()
         if self.lossChart is not None:
             positive = min(self._shown["loss"][_LOSS]) > 0
             self.lossChart.SetYAxisLogScale(self.logarithmic and positive)
@@ -111,6 +113,17 @@ class CurvePlots:
         self._shown.clear()
 
     # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _alignAxes(self) -> None:
+        """Both charts over the same steps, from the start; errors from zero, so that halves look like halves."""
+        last = max((columns["Step"][-1] for columns in self._shown.values()), default=0.0)
+        for chart in filter(None, (self.lossChart, self.validationChart)):
+            chart.SetXAxisRangeAuto(False)
+            chart.SetXAxisRange(0, last or 1)
+        if self.validationChart is not None:
+            drawn = (values for name, values in self._shown["validation"].items() if name not in _STEPS)
+            self.validationChart.SetYAxisRangeAuto(False)
+            self.validationChart.SetYAxisRange(0, 1.05 * max(map(max, drawn)) or 1)
 
     def _draw(self, which: str, columns: dict[str, list[float]]) -> bool:
         """Brings a table, its series and its chart up to date; takes them away when there is no row."""
@@ -125,7 +138,7 @@ class CurvePlots:
         table, chart = self._node("table", which), self._node("chart", which)
         modifying = chart.StartModify()
         _fill(table, columns)
-        wanted = [name for name in columns if name not in ("Step", "Best step")]
+        wanted = [name for name in columns if name not in _STEPS]
         for key in keys:
             if key.startswith("series") and key.split(maxsplit=2)[2] not in wanted:
                 self._remove(key)
