@@ -24,6 +24,7 @@ class RunFolder:
     ``config.yaml`` the complete configuration with the seed, ``environment.json`` versions, devices and git commit of
     every session, ``curves.csv`` and ``tensorboard/``, ``checkpoints/last.pt``, ``previous.pt`` (to fall back to) and
     ``best.pt``, ``validation.csv`` of the best checkpoint, ``inputs.png`` what the network was fed with lately,
+    ``examples.png`` (S-Net) some of the slices with synthetic disease that it is trained on,
     ``status.json`` and ``control.json`` (see :mod:`.run_status`), ``log.txt`` what it said.
     """
 

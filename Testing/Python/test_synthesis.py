@@ -10,7 +10,7 @@ import pytest
 from SScILDScoringLib.errors import SettingsError
 from SScILDScoringTrainingLib.synthesis import SynthesisSettings, background_from_slice, scores_from_masks, synthesize
 from SScILDScoringTrainingLib.synthesis.acquisition import AcquisitionSettings, change_acquisition
-from SScILDScoringTrainingLib.synthesis.contact_sheet import COLOURS, contact_sheet, sample_picture
+from SScILDScoringTrainingLib.synthesis.contact_sheet import COLOURS, contact_sheet, example_sheet, sample_picture
 from SScILDScoringTrainingLib.synthesis.density import DensitySettings
 from SScILDScoringTrainingLib.synthesis.distractors import ConsolidationSettings
 from SScILDScoringTrainingLib.synthesis.texture_patches import phantom_patches
@@ -269,6 +269,19 @@ def test_a_contact_sheet_shows_contours_and_scores(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["sheet.png"]
     picture = np.asarray(sample_picture(samples[0]))
     assert (picture == COLOURS["lung"]).all(axis=-1).any()
+
+
+def test_the_sheet_of_a_run_shows_samples_of_slices_with_lung_and_is_the_same_again(tmp_path):
+    from dataclasses import replace
+
+    whole = healthy_background()
+    empty = replace(whole, lung=np.zeros_like(whole.lung), name="empty")
+    backgrounds = [empty, replace(whole, name="one"), replace(whole, name="two"), empty]
+    paths = [example_sheet(backgrounds, SynthesisSettings(), 5, tmp_path / f"{n}.png", count=3) for n in (1, 2)]
+    other = example_sheet(backgrounds, SynthesisSettings(), 6, tmp_path / "3.png", count=3)
+    assert paths[0].read_bytes() == paths[1].read_bytes() != other.read_bytes()
+    assert example_sheet([empty], SynthesisSettings(), 5, tmp_path / "4.png", count=1).is_file()
+    assert example_sheet([], SynthesisSettings(), 5, tmp_path / "5.png") is None
 
 
 # ---- real slices ----------------------------------------------------------------------------------------------------

@@ -20,9 +20,10 @@ Batch = Mapping[str, torch.Tensor]
 class Recipe(Protocol):
     """A network, its data, its loss and its validation.
 
-    Two methods are optional: ``common(batch) -> dict of float``, means over the samples of a batch that its loss
-    divides by, so that a step taken in pieces or by several processes is the same step; and
-    ``example(count) -> batch``, random samples of the right shapes for an estimate without any data.
+    Three methods are optional: ``common(batch) -> dict of float``, means over the samples of a batch that its loss
+    divides by, so that a step taken in pieces or by several processes is the same step;
+    ``example(count) -> batch``, random samples of the right shapes for an estimate without any data; and
+    ``examples(path)``, which writes a picture of the samples that the recipe makes, where it makes any.
     """
 
     loop: LoopConfig

@@ -88,6 +88,7 @@ class Trainer:
 
     def _run(self) -> TrainingResult:
         self.team.first(lambda: self.recipe.prepare(self._progress))
+        self._show_examples()
         self._set_up()
         config, state = self.config, self.state
         curves = tracked_curves(config, self.run_folder, state.step, self._progress) if self.team.leads else None
@@ -199,6 +200,14 @@ class Trainer:
         self.stepper = Stepper(recipe, *parts)
         if self._status:
             self._status.say(state="running", stage="train", message="Training")
+
+    def _show_examples(self) -> None:
+        """A picture of what the recipe makes, where it makes something: once, for people to look at while it trains."""
+        path = self.run_folder.path / "examples.png"
+        draw = getattr(self.recipe, "examples", None)
+        if draw is not None and self.team.leads and not (self.resume and path.is_file()):
+            path.unlink(missing_ok=True)
+            draw(path)
 
     def _validation_due(self, over: bool) -> bool:
         return over or self.state.step % self.validate_every == 0
