@@ -26,9 +26,7 @@ from ..loop.starting_weights import resolved, starting_network
 from ..phantoms import VALIDATION_OFFSET
 from ..slice_data import (
     BODY,
-    GROUND_GLASS,
     LUNG,
-    RETICULATION,
     Backgrounds,
     LabelledSlice,
     SliceSource,
@@ -40,6 +38,7 @@ from ..slice_data import (
 from ..synthesis import Background, SynthesisSettings, synthesize
 from ..synthesis.contact_sheet import example_sheet
 from ..transforms import SliceAugmentation, intensity_augmented, slice_matrix, warp_slice
+from .score_targets import warped_areas
 
 KINDS = ("cohort", "synthetic", "phantom")
 LEAST_LUNG_CELLS = 0.02
@@ -258,34 +257,27 @@ class ScoresRecipe:
     def _sample(self, truth: Truth, matrix: np.ndarray, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
         settings, size = self.config.input, self.config.input.size
         low, high = settings.hu_window
-        # Only what is needed is moved: a slice with given scores and no maps is its image alone.
-        bits = {"body": BODY} if settings.clear_outside_body else {}
-        if truth.scores is None or self._map_size:
-            bits |= {"lung": LUNG, "tot": GROUND_GLASS | RETICULATION, "gg": GROUND_GLASS, "ret": RETICULATION}
-        stack = np.empty((1 + len(bits), *truth.hu.shape), np.float32)
-        np.clip(truth.hu, low, high, out=stack[0], casting="unsafe")
-        for channel, bit in zip(stack[1:], bits.values(), strict=True):
-            np.not_equal(truth.flags & bit, 0, out=channel, casting="unsafe")
-        fill = np.array([max(AIR_HU, low), *(0.0,) * len(bits)], np.float32)
-        image, *masks = warp_slice(stack, matrix, size, fill)
-        # Masks become the covered share of each pixel; patterns lie inside the lung, so their shares never exceed it.
-        share = dict(zip(bits, masks, strict=True))
+        body = [truth.flags & BODY] if settings.clear_outside_body else []
+        stack = np.stack([np.clip(truth.hu, int(low), int(high)), *body]).astype(np.float32)
+        np.minimum(stack[1:], 1, out=stack[1:])
+        fill = np.array([max(AIR_HU, low), *(0.0,) * len(body)], np.float32)
+        image, *body = warp_slice(stack, matrix, size, fill)
         if rng is not None and not truth.acquired:
             image = intensity_augmented(image, self.config.augmentation, rng)
-        if settings.clear_outside_body:
-            image = np.where(share["body"] >= 0.5, image, AIR_HU)
-        image = (np.clip(image, low, high) - low) / (high - low)
+        if body:
+            image[body[0] < 0.5] = AIR_HU
+        np.clip(image, low, high, out=image)
+        image -= np.float32(low)
+        image *= np.float32(1 / (high - low))
+        result = {"image": image[None]}
+        if truth.scores is None or self._map_size:
+            area, cells = warped_areas(truth.flags, matrix, size, self._map_size)
         if truth.scores is not None:
-            target = np.asarray(truth.scores, np.float32)
+            result["target"] = np.asarray(truth.scores, np.float32)
         else:
-            area = max(float(share["lung"].sum()), 1.0)
-            target = np.array([100 * float(share[name].sum()) / area for name in ("tot", "gg", "ret")])
-        result = {"image": image[None].astype(np.float32), "target": target.astype(np.float32)}
+            result["target"] = (100 * area[1:] / max(area[0], 1.0)).astype(np.float32)
         if self._map_size:
-            cells = np.stack([share[name] for name in ("lung", "tot", "gg", "ret")])
-            step = size // self._map_size
-            cells = cells.reshape(4, self._map_size, step, self._map_size, step).mean((2, 4))
-            result["maps"] = cells.astype(np.float32)
+            result["maps"] = cells
             result["dense"] = np.float32(truth.scores is None)
         return result
 
