@@ -14,13 +14,17 @@ sys.path.insert(0, str(ROOT / "Testing" / "Application"))
 
 from slicer_habits import findings  # noqa: E402
 
-MODULE = ROOT / "SScILDScoring"
-LIBRARY = MODULE / "SScILDScoringLib"
-OURS = [*MODULE.glob("*.py"), *(LIBRARY / "scene").glob("*.py"), *(LIBRARY / "panel").glob("*.py")]
+MODULES = ("SScILDScoring", "SScILDScoringTraining")
+OURS = [
+    path
+    for module in MODULES
+    for pattern in ("*.py", f"{module}Lib/scene/*.py", f"{module}Lib/panel/*.py")
+    for path in sorted((ROOT / module).glob(pattern))
+]
 
 
-@pytest.mark.parametrize("path", sorted(OURS), ids=lambda path: path.name)
-def test_our_module_keeps_to_slicers_habits(path):
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_our_modules_keep_to_slicers_habits(path):
     assert not findings(path)
 
 

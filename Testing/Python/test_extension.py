@@ -60,6 +60,8 @@ def test_the_two_modules_do_not_overwrite_each_other_in_slicers_flat_folder():
 def test_the_extension_configures_and_installs(installed):
     assert (installed / "SScILDScoring.py").is_file()
     assert (installed / "Resources" / "UI" / "SScILDScoring.ui").is_file()
+    assert (installed / "SScILDScoringTraining.py").is_file()
+    assert (installed / "Resources" / "UI" / "SScILDScoringTraining.ui").is_file()
     assert (installed / "SScILDScoringTrainingLib" / "cli.py").is_file()
 
 
@@ -88,13 +90,11 @@ print("extent", *result.extent)
     assert done.stdout.startswith("extent ")
 
 
-def test_the_installed_module_opens_its_panel_and_passes_its_self_test(installed, tmp_path):
-    pytest.importorskip("slicer", reason="slicer-core is not installed: pip install slicer-core")
-    pytest.importorskip("PySide6", reason="PySide6 is not installed: pip install PySide6-Essentials")
-    code = """
+OPEN_AND_TEST = """
 import sys
+from importlib import import_module
 from pathlib import Path
-folder = Path(sys.argv[1])
+folder, name, button = Path(sys.argv[1]), sys.argv[3], sys.argv[4]
 sys.path.append(sys.argv[2])
 from minimal_application import MinimalApplication
 from standins.install import install
@@ -102,18 +102,25 @@ with MinimalApplication() as minimal:
     installation = install(minimal)
     installation.application.showMainWindow()
     from standins.module_opening import openModule
-    opened = openModule(folder / "SScILDScoring.py")
-    import SScILDScoringLib
-    assert Path(SScILDScoringLib.__file__).is_relative_to(folder)
+    opened = openModule(folder / f"{name}.py")
+    library = import_module(f"{name}Lib")
+    assert Path(library.__file__).is_relative_to(folder)
     assert opened.cpp.categories == ["Chest Imaging Platform"] and opened.cpp.helpText
-    assert opened.panel.findChildren(object, "findLevelsButton")
-    from SScILDScoringLib.panel.self_test import runSelfTest
-    runSelfTest(print)
+    assert opened.panel.findChildren(object, button)
+    import_module(f"{name}Lib.panel.self_test").runSelfTest(print)
     opened.close()
     installation.remove()
 print("passed")
 """
-    done = run_installed(installed, tmp_path, "-c", code, str(installed), str(APPLICATION))
+
+
+@pytest.mark.parametrize(
+    ("module", "button"), [("SScILDScoring", "findLevelsButton"), ("SScILDScoringTraining", "startButton")]
+)
+def test_the_installed_module_opens_its_panel_and_passes_its_self_test(installed, tmp_path, module, button):
+    pytest.importorskip("slicer", reason="slicer-core is not installed: pip install slicer-core")
+    pytest.importorskip("PySide6", reason="PySide6 is not installed: pip install PySide6-Essentials")
+    done = run_installed(installed, tmp_path, "-c", OPEN_AND_TEST, str(installed), str(APPLICATION), module, button)
     assert done.stdout.strip().endswith("passed"), done.stdout + done.stderr
 
 
@@ -136,8 +143,9 @@ def test_the_catalog_entry_keeps_the_rules_of_the_extensions_index():
     assert b"\r" not in (ROOT / "SScILDScoring.json").read_bytes()
 
 
-def test_the_icon_is_128_pixels_square():
-    for path in (ROOT / "SScILDScoring.png", ROOT / "SScILDScoring" / "Resources" / "Icons" / "SScILDScoring.png"):
+def test_the_icons_are_128_pixels_square():
+    icons = [ROOT / module / "Resources" / "Icons" / f"{module}.png" for module in MODULES]
+    for path in (ROOT / "SScILDScoring.png", *icons):
         data = path.read_bytes()
         assert data[:8] == b"\x89PNG\r\n\x1a\n"
         assert struct.unpack(">II", data[16:24]) == (128, 128)
@@ -150,6 +158,7 @@ def test_the_screenshots_of_the_catalog_are_in_the_repository():
     assert all((ROOT / name).is_file() for name in names)
 
 
-def test_the_module_file_is_thin():
-    lines = (ROOT / "SScILDScoring" / "SScILDScoring.py").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("module", MODULES)
+def test_the_module_file_is_thin(module):
+    lines = (ROOT / module / f"{module}.py").read_text(encoding="utf-8").splitlines()
     assert len(lines) < 150

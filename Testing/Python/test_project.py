@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -64,17 +65,18 @@ def test_imports_point_from_panel_to_scene_to_science(path):
 
 
 def relative_rooms(path: Path) -> set[str]:
-    """Rooms and modules of the scoring library that one of its files imports by relative names."""
+    """Rooms and modules of its library that a file imports by relative names."""
+    library = SCIENCE if path.is_relative_to(SCIENCE) else TRAINING
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
-            place = path.parents[node.level - 1].relative_to(SCIENCE).parts
+            place = path.parents[node.level - 1].relative_to(library).parts
             names = [*place, *(node.module or "").split(".")]
             found.update([names[0]] if names[0] else [alias.name for alias in node.names])
     return found
 
 
-@pytest.mark.parametrize("path", python_files(SCIENCE), ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", python_files(SCIENCE) + python_files(TRAINING), ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_layer_knows_those_above_it(path):
     # Commands are where the layers are put together: they hand the scene's writers to the science layer.
     above = {"science": {"scene", "panel"}, "scene": {"panel"}, "panel": set()}[layer_of(path)]
@@ -93,6 +95,20 @@ def test_scoring_needs_only_its_declared_packages_to_be_imported(path):
     if layer_of(path) == "science":
         outside = imported_roots(path, at_import_time=True) - set(sys.stdlib_module_names) - declared
         assert outside <= {"SScILDScoringLib"}
+
+
+def test_the_training_panel_is_built_of_parts_that_are_cheap_to_import():
+    """Slicer's own process imports these at the click on the module; torch and the rest stay with the workers."""
+    code = (
+        "import sys\n"
+        "import SScILDScoringTrainingLib.runs, SScILDScoringTrainingLib.run_status, SScILDScoringTrainingLib.worker\n"
+        "print([m for m in ('torch', 'SimpleITK', 'monai', 'ignite', 'pandas', 'numpy', 'yaml') if m in sys.modules])"
+    )
+    path = os.pathsep.join([str(SCIENCE.parent), str(TRAINING.parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_importing_the_library_is_cheap():
