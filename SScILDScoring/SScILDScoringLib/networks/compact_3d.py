@@ -86,8 +86,10 @@ class Compact3D(nn.Module):
 
     def profile(self, x: torch.Tensor) -> torch.Tensor:
         """Logits ``(n, 5, d)``: how much each slice looks like each level (unnormalised log-probability)."""
-        depth = x.shape[2]
-        features = self.features(x)
+        return self.profile_of(self.features(x), x.shape[2])
+
+    def profile_of(self, features: torch.Tensor, depth: int) -> torch.Tensor:
+        """:meth:`profile` of a patch of ``depth`` slices whose ``features`` are known."""
         size = (features.shape[2], *QUADRANTS)
         pooled = [F.adaptive_avg_pool3d(features, size), F.adaptive_max_pool3d(features, size)]
         cells = self.entry(torch.cat([p.permute(0, 1, 3, 4, 2).flatten(1, 3) for p in pooled], dim=1))
