@@ -20,6 +20,7 @@ from .config import one_of
 from .content import digests_beside
 from .preparation import Made, Work, prepared
 from .synthesis import Background, Slab, SyntheticSlice, backgrounds_from_scan
+from .synthesis.backgrounds import LungAnatomy
 
 LUNG, BODY, GROUND_GLASS, RETICULATION = 1, 2, 4, 8
 
@@ -66,10 +67,10 @@ class LabelledSlice:
         """One of the masks, bool ``(y, x)``."""
         return (self.flags & bit) > 0
 
-    def background(self) -> Background:
-        """The slice as a place to draw disease into."""
+    def background(self, known: LungAnatomy | None = None) -> Background:
+        """The slice as a place to draw disease into; ``known``: its anatomy, if it was found before."""
         return Background(
-            np.asarray(self.hu), self.mask(LUNG), self.mask(BODY), self.spacing_mm, self.name, self.height
+            np.asarray(self.hu), self.mask(LUNG), self.mask(BODY), self.spacing_mm, self.name, self.height, known
         )
 
     @property
@@ -87,12 +88,16 @@ class Backgrounds(Sequence[Background]):
     """Slices as backgrounds, unpacked when they are asked for: a cohort has more than fit into memory.
 
     The last :data:`KEPT` stay unpacked, so that what is known of their anatomy is found again.
+
+    Args:
+        anatomies: of each slice, when they are known (:func:`.slice_anatomy.anatomies`).
     """
 
-    KEPT = 512
+    KEPT = 256
 
-    def __init__(self, slices: Sequence[LabelledSlice]) -> None:
+    def __init__(self, slices: Sequence[LabelledSlice], anatomies: Sequence[LungAnatomy | None] | None = None) -> None:
         self._slices = list(slices)
+        self._anatomies = list(anatomies) if anatomies is not None else [None] * len(self._slices)
         self._unpacked: Recent = Recent(self.KEPT)
 
     def __len__(self) -> int:
@@ -101,7 +106,7 @@ class Backgrounds(Sequence[Background]):
     def __getitem__(self, number: int) -> Background:
         found = self._unpacked.get(number)
         if found is None:
-            found = self._unpacked[number] = self._slices[number].background()
+            found = self._unpacked[number] = self._slices[number].background(self._anatomies[number])
         return found
 
 

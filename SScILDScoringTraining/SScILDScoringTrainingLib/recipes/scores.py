@@ -24,6 +24,7 @@ from ..datasets import BatchStream, RecentlyMade, generator, loader
 from ..loop.recipe import regression_loss
 from ..loop.starting_weights import resolved, starting_network
 from ..phantoms import VALIDATION_OFFSET
+from ..slice_anatomy import anatomies
 from ..slice_data import (
     BODY,
     LUNG,
@@ -191,7 +192,9 @@ class ScoresRecipe:
             healthy_phantoms = [s for s in self.labelled["phantom"] if s.healthy and s.mask(LUNG).any()]
         else:
             healthy_phantoms = []
-        self.backgrounds = Backgrounds([*train, *healthy_phantoms])
+        places = [*train, *healthy_phantoms]
+        needed = data.mix.get("synthetic", 0) > 0
+        self.backgrounds = Backgrounds(places, anatomies(places, cache, progress) if needed else None)
         self._background_probability = self._shared(len(train), len(healthy_phantoms))
         self._probabilities()
         self._make_checks(Backgrounds(check))

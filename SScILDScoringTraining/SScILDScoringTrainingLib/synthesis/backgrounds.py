@@ -34,6 +34,7 @@ class Background:
         spacing_mm: pixel size ``(y, x)`` in millimetres.
         name: where it comes from, for logs and splits (``lidc0001:42``).
         height: 0 at the lowest, 1 at the highest slice of the lungs; None when unknown.
+        known: the slice's anatomy, if it was found before.
     """
 
     hu: np.ndarray
@@ -41,7 +42,8 @@ class Background:
     body: np.ndarray
     spacing_mm: tuple[float, float]
     name: str = ""
-    height: float | None = field(default=None)
+    height: float | None = None
+    known: LungAnatomy | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 2 or self.hu.dtype != np.int16:
@@ -61,7 +63,7 @@ class Background:
     @property
     def anatomy(self) -> LungAnatomy | None:
         """What disease goes by in this slice, kept for the next time. None when :attr:`has_lung` is false."""
-        return _anatomy_of(self)
+        return self.known or _anatomy_of(self)
 
     def resized(self, height: int, width: int) -> Background:
         """The same slice with another number of pixels and the same field of view (area averages when shrinking)."""
@@ -78,7 +80,7 @@ class Background:
         )
 
 
-@lru_cache(maxsize=512)  # about a megabyte each at 512x512, a fiftieth of a second to make
+@lru_cache(maxsize=256)  # about a megabyte each at 512x512, a fiftieth of a second to make
 def _anatomy_of(background: Background) -> LungAnatomy | None:
     return LungAnatomy.of(background) if background.has_lung else None
 
@@ -132,8 +134,6 @@ class LungAnatomy:
         near = ndimage.distance_transform_edt(~lung, sampling=spacing) <= RIM_MM
         rim = lung | (near & (quiet < RIM_HU) & (quiet > base - 60))
         airiness = np.clip((SOLID_HU - quiet) / (SOLID_HU - level), 0, 1) * (1 - airways) * rim
-        first, last = rows[0] - window[0].start, rows[-1] - window[0].start
-        posterior = (np.arange(lung.shape[0]) - first) / max(last - first, 1)
         return cls(
             window,
             lung,
@@ -142,8 +142,15 @@ class LungAnatomy:
             np.clip(base, AIR_HU, -400).astype(np.float16),
             pleural_mm.astype(np.float16),
             _distance_to_outer_contour(lung, spacing).astype(np.float16),
-            np.clip(posterior, 0, 1).astype(np.float32)[:, None],
+            cls.front_to_back(lung),
         )
+
+    @staticmethod
+    def front_to_back(lung: np.ndarray) -> np.ndarray:
+        """0 at the first, 1 at the last row with lung; float32, a column."""
+        rows = np.flatnonzero(lung.any(axis=1))
+        along = (np.arange(len(lung)) - rows[0]) / max(rows[-1] - rows[0], 1)
+        return np.clip(along, 0, 1).astype(np.float32)[:, None]
 
 
 def _local_mean(hu: np.ndarray, where: np.ndarray, fallback: float, spacing: tuple[float, float]) -> np.ndarray:
