@@ -246,8 +246,14 @@ def test_what_it_needs_is_said_before_and_the_training_goes_its_way(driver, plac
 def test_what_does_not_fit_is_asked_about_and_can_be_made_to_fit(driver, place, tmp_path):
     import qt
 
+    from SScILDScoringTrainingLib.loop.memory import host_memory_free
+
     ui = driver.ui
-    driver.chooseConfig(small_config(place / "large", batch_size=4_000_000), tmp_path / "runs", "large")
+    samples = host_memory_free() // (5 << 20)  # of which each takes more than 5 MB, forward and backward
+    large = small_config(place / "large", batch_size=2 ** (int(samples).bit_length() + 1))
+    large.write_text(large.read_text().replace("widths:\n    - 4\n", "widths:\n    - 96\n"))
+    assert "- 96" in large.read_text()
+    driver.chooseConfig(large, tmp_path / "runs", "large")
     driver.press(ui.estimateButton, "estimating")
     assert "memory free and the training needs" in ui.estimateLabel.text
     driver.withMessageBoxes(qt.QMessageBox.No)

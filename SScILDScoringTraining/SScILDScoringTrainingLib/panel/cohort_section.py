@@ -35,7 +35,7 @@ class CohortSection:
         ui = desk.ui
         self.problems = ProblemsTable(ui.problemsTable, self._onProblem)
         self.cases = CasesTable(ui.casesTable, self._onCase)
-        self.picture = PixmapLabel(ui.scoresPicture)
+        self.pictures = {"figure": PixmapLabel(ui.scoresPicture), "levels_figure": PixmapLabel(ui.levelsPicture)}
         self.creation = CohortCreation(desk, self.row, self._created)
         ui.tableEdit.filters = ctk.ctkPathLineEdit.Files | ctk.ctkPathLineEdit.Readable
         ui.tableEdit.nameFilters = [_("Cohort tables (*.csv)"), _("All files (*)")]
@@ -76,7 +76,8 @@ class CohortSection:
             self.answer, self._checked = answer, state
             self.problems.show(answer["problems"])
             self.cases.show(answer["rows"])
-            self.picture.load(answer.get("figure"))
+            for name, picture in self.pictures.items():
+                picture.load(answer[name])
 
         self.answer = None
         self.desk.ask(
@@ -151,13 +152,14 @@ class CohortSection:
         chosen = "" if self.cases.selected() is not None else _("Choose a case in the table above.")
         allow(ui.showScanButton, first(chosen, busy), _("Loads the scan into the scene, with its five levels."))
         current = self.answer is not None and self._checked is not None and self._checked[0] == self._state()[0]
-        for widget in (ui.casesTable, ui.showScanButton, ui.pictureCheckBox):
+        for widget in (ui.casesTable, ui.showScanButton):
             widget.setVisible(current)
         problems = bool(current and self.answer["problems"])
         ui.problemsTable.setVisible(problems)
         ui.problemsLabel.setVisible(current)
-        self.picture.setVisible(current and bool(desk.parameters.showPicture) and self.picture.loaded)
-        ui.pictureCheckBox.setVisible(current and self.picture.loaded)
+        for picture in self.pictures.values():
+            picture.setVisible(current and bool(desk.parameters.showPictures) and picture.loaded)
+        ui.pictureCheckBox.setVisible(current and any(picture.loaded for picture in self.pictures.values()))
         self._showSummary(current)
         self.creation.refresh()
 
@@ -170,7 +172,10 @@ class CohortSection:
             return
         lines = [_summary(self.answer["summary"])]
         if self._checked != self._state():
-            lines.append("<b>" + _("The table has changed since it was checked. Check it again.") + "</b>")
+            same = self._checked[2] == self._state()[2]
+            why = _("The choice about exact scores") if same else _("The table")
+            text = _("{what} has changed since it was checked. Check it again.").format(what=why)
+            lines.append(f"<b>{text}</b>")
         ui.cohortLabel.setText("<br/>".join(lines))
         ui.cohortLabel.setVisible(True)
         ui.problemsLabel.setText(_verdict(self.answer))
@@ -225,13 +230,16 @@ def _summary(facts: dict) -> str:
 
 
 def _verdict(answer: dict) -> str:
-    facts = answer["summary"]
+    """What is wrong, counted."""
     if not answer["problems"]:
         return '<font color="#2e7d32">✔</font> ' + _("Nothing is wrong.")
+    errors, warnings = answer["summary"]["errors"], answer["summary"]["warnings"]
     counts = []
-    if facts["errors"]:
-        counts.append('<font color="#b00018">⛔</font> ' + _("{count} errors").format(count=facts["errors"]))
-    if facts["warnings"]:
-        counts.append('<font color="#b06000">⚠</font> ' + _("{count} warnings").format(count=facts["warnings"]))
+    if errors:
+        text = _("1 error") if errors == 1 else _("{count} errors").format(count=errors)
+        counts.append('<font color="#b00018">⛔</font> ' + text)
+    if warnings:
+        text = _("1 warning") if warnings == 1 else _("{count} warnings").format(count=warnings)
+        counts.append('<font color="#b06000">⚠</font> ' + text)
     hint = _("Choose one to see its case; correct them in the table and check again.")
     return ", ".join(counts) + ". " + hint

@@ -13,8 +13,8 @@ class TrainingParameters:
     """Everything a user sets in the panel. Runs are not settings: their folders hold them, a list of folders is kept
     by :class:`~SScILDScoringTrainingLib.runs.RunRegistry`, and they are the same whatever scene is open.
 
-    table: path of the cohort table. exactScores: scores between the steps of 5 % are right. showPicture: the picture
-    of the score distribution is shown.
+    table: path of the cohort table. exactScores: scores between the steps of 5 % are right. showPictures: those of
+    the score distribution and of the levels are shown.
     recipe, preset: what is trained, and how; the preset ``own`` takes the file configFile. weights: file of ImageNet
     weights for presets that start from them; empty: downloaded once.
     runsFolder, runName: the run folder is made there, under that name; empty: see ``run_place.py``.
@@ -24,7 +24,7 @@ class TrainingParameters:
 
     table: str = ""
     exactScores: bool = False
-    showPicture: bool = True
+    showPictures: bool = True
 
     recipe: Annotated[str, Choice(list(RECIPES))] = "scores"
     preset: str = ""

@@ -197,7 +197,7 @@ class RunsSection:
             step = f"{status.step} / {status.total_steps}"
         else:
             step = f"{100 * status.share:.0f} %"
-        left = time_left_in_words(status) if run.atWork and not run.starting else ""
+        left = time_left_in_words(status).removesuffix(" left") if run.atWork and not run.starting else ""
         return run.folder.name, kindName(run), asked or stateName(run), step, bestText(run), left
 
     def _inWords(self, run: RunFacts | None) -> str:
