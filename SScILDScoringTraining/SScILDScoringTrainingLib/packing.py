@@ -37,6 +37,7 @@ def pack_run(
     run: str | Path,
     folder: str | Path,
     *,
+    name: str | None = None,
     accuracy: Mapping[str, Any] | None = None,
     threshold_slices: int = 0,
     last: bool = False,
@@ -47,7 +48,7 @@ def pack_run(
 
     Args:
         run: the folder of a training run.
-        folder: the bundle's folder.
+        folder: the bundle's folder. name: the bundle's; that of the configuration when None.
         accuracy: figures of :mod:`.evaluation` for the model card; the validation of the run is always listed.
         threshold_slices: S-Net only: heat-map thresholds are chosen on this many validation slices (0: not).
         last: take the weights at the end of the run (their moving average) instead of the best ones, for runs whose
@@ -68,7 +69,7 @@ def pack_run(
     is_scores = config.recipe == "scores"
     said = config.bundle
     stated = {
-        "name": said.name,
+        "name": name or said.name,
         "description": said.description,
         "version": said.version,
         "licence": said.licence,
@@ -82,7 +83,7 @@ def pack_run(
     kind = "s_net" if is_scores else "l_net"
     if is_scores and threshold_slices:
         with tempfile.TemporaryDirectory() as temporary:
-            draft = write_bundle(Path(temporary) / said.name, network, kind, config.input, **stated)
+            draft = write_bundle(Path(temporary) / stated["name"], network, kind, config.input, **stated)
             stated["heat_maps"] = heat_map_settings(recipe, draft, threshold_slices, progress)
     bundle = write_bundle(folder, network, kind, config.input, overwrite=overwrite, **stated)
     _compare(bundle, network, recipe.example(2)["image"])

@@ -13,7 +13,7 @@ library: the training itself happens in processes of its own, which live on when
 from __future__ import annotations
 
 from .killing import kill
-from .looking import Curves, Picture, log_tail, pictures, read_curves, time_left_in_words
+from .looking import Curves, Picture, log_tail, pictures, read_curves, read_evaluation, time_left_in_words
 from .presets import Preset, overrides_for, presets
 from .registry import KINDS, KnownRun, RunRegistry
 from .start_record import is_starting
@@ -33,6 +33,7 @@ __all__ = [
     "pictures",
     "presets",
     "read_curves",
+    "read_evaluation",
     "start_error",
     "start_study",
     "start_training",

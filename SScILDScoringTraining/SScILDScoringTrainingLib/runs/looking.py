@@ -87,6 +87,20 @@ def pictures(folder: str | Path) -> tuple[Picture, ...]:
     return tuple(found)
 
 
+def read_evaluation(folder: str | Path) -> dict | None:
+    """What the last evaluation of a run found, as the worker's operation ``evaluate`` answered; None without one.
+
+    See :func:`..operations.evaluating.evaluate` for the keys.
+    """
+    place = Path(folder) / EVALUATION
+    try:
+        found = json.loads((place / "evaluation.json").read_text(encoding="utf-8"))
+        figures = [{"title": p.title, "path": str(p.path)} for p in _evaluated(place)]
+        return {**found, "folder": str(place), "figures": figures, "page": str(place / "report.html")}
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def time_left_in_words(status: RunStatus | None) -> str:
     """``about 1.5 h left``, ``about 5 min left``; empty when nobody can know, or nothing is being done."""
     if status is None or status.state not in ("preparing", "running") or status.seconds_left is None:
