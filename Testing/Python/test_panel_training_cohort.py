@@ -75,6 +75,10 @@ def test_a_good_cohort_is_told_and_its_scans_are_shown(driver, cohort):
     ui.checkButton.click()
     assert ui.cohortJobFrame.visible
     assert "Wait" in ui.tableEdit.toolTip
+    driver.opened.exit()  # the answer waits for the user to come back
+    driver.waitUntil(lambda: driver.desk.worker.answersWait, "an answer while the module is not shown")
+    assert driver.panel.cohort.answer is None
+    driver.opened.enter()
     driver.waitUntil(lambda: not driver.desk.busy(), "the check")
     assert "4 cases, 3 patients" in ui.cohortLabel.text
     assert "2 folds" in ui.cohortLabel.text
@@ -122,13 +126,13 @@ def test_every_mistake_is_shown_with_its_row_and_leads_to_its_case(driver, cohor
     places = [(row[0], row[2]) for row in problems]
     assert places == sorted(places, key=lambda place: int(place[0]))
     assert {("3", "tot_2"), ("4", "tot_3"), ("5", "path")} <= set(places)
-    errors = [row for row in problems if row[3].startswith("⛔")]
+    errors = [row for row in problems if row[3].startswith("✖")]
     assert f"{len(errors)} errors" in ui.problemsLabel.text
     assert any("gone.nii.gz" in row[3] for row in errors)
     ui.problemsTable.selectRow(places.index(("4", "tot_3")))
     chosen = ui.casesTable.currentRow()
     assert driver.table(ui.casesTable)[chosen][0] == "4"
-    assert "⛔" in driver.table(ui.casesTable)[chosen][6]
+    assert "✖" in driver.table(ui.casesTable)[chosen][6]
 
     # A training on it is refused, with the way to mend it.
     for combo, value in ((ui.recipeComboBox, "scores"), (ui.presetComboBox, "s_net_cpu")):

@@ -10,9 +10,12 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
+import yaml
+
+from small_cohorts import phantom_table
 from small_runs import ENDLESS, small_config
 from SScILDScoringTrainingLib.run_status import read_status
-from SScILDScoringTrainingLib.runs import start_training
+from SScILDScoringTrainingLib.runs import RunRegistry, start_training
 from training_panel_driving import TRAINING_MODULE, TrainingDriver, endEverything, killed, ownSurroundings
 
 pytest_plugins = ["panel_fixtures"]
@@ -108,3 +111,38 @@ def test_a_run_is_paused_left_found_again_resumed_stopped_and_forgotten(driver, 
     again.application.dialogs.willAnswer(str(folder))
     ui.addRunButton.click()
     assert again.runs()["endless"][1] == "interrupted"
+
+
+def test_a_training_that_cannot_begin_says_why_and_begins_once_that_is_mended(driver, place, tmp_path):
+    ui = driver.ui
+    config = small_config(place, "levels", steps=4)
+    values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    table = tmp_path / "cohort.csv"
+    values["data"] = {"cohort": str(table), "cache": values["data"]["cache"]}
+    config = tmp_path / "levels.yaml"
+    config.write_text(yaml.safe_dump(values), encoding="utf-8")
+    start_training(config, tmp_path / "runs" / "begins")
+    driver.waitForState("begins", "failed", "did not start")
+    assert "cohort.csv" in ui.runLabel.text
+    assert "Traceback" not in ui.runLabel.text
+    assert ui.resumeButton.text == "Start again"
+    assert "from its beginning" in ui.resumeButton.toolTip
+    phantoms = phantom_table(tmp_path / "made", count=3)
+    table.write_bytes(phantoms.read_bytes())
+    (tmp_path / "phantoms").symlink_to(tmp_path / "made" / "phantoms")
+    ui.resumeButton.click()
+    driver.waitForState("begins", "finished")
+    assert driver.runs()["begins"][3].endswith(" mm")
+    assert "finished" in ui.resumeButton.toolTip
+
+    # What is no run is not added, and a list that was damaged is begun anew with a word about the old one.
+    driver.withMessageBoxes(str(tmp_path / "made"))
+    ui.addRunButton.click()
+    assert "no training and no study" in ui.runMessageLabel.text
+    RunRegistry().path.write_text("{ half a", encoding="utf-8")
+    driver.settle()
+    assert not ui.runsTable.visible
+    assert "set aside" in ui.runMessageLabel.text
+    driver.application.dialogs.willAnswer(str(tmp_path / "runs" / "begins"))
+    ui.addRunButton.click()
+    assert driver.runs()["begins"][1] == "finished"

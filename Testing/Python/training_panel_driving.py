@@ -112,7 +112,7 @@ class TrainingDriver:
 
     def state(self, name: str) -> str:
         """The state of a run in the list, which the panel looks at every second."""
-        return self.runs()[name][1]
+        return self.runs().get(name, ["", "not listed"])[1]
 
     def waitForState(self, name: str, *states: str) -> None:
         """Waits until the list shows one of the states."""

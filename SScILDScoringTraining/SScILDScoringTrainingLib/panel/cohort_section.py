@@ -237,7 +237,7 @@ def _verdict(answer: dict) -> str:
     counts = []
     if errors:
         text = _("1 error") if errors == 1 else _("{count} errors").format(count=errors)
-        counts.append('<font color="#b00018">⛔</font> ' + text)
+        counts.append('<font color="#b00018">✖</font> ' + text)
     if warnings:
         text = _("1 warning") if warnings == 1 else _("{count} warnings").format(count=warnings)
         counts.append('<font color="#b06000">⚠</font> ' + text)

@@ -52,7 +52,7 @@ class ProblemsTable:
         for n, problem in enumerate(problems):
             error = problem["severity"] == "error"
             row = "" if problem["row"] in (None, "") else str(problem["row"])
-            sign = "⛔ " if error else "⚠ "
+            sign = "✖ " if error else "⚠ "
             cells = (row, problem["case"], problem["column"], sign + problem["message"])
             kind = _("Error: training refuses the table.") if error else _("Warning: training takes it.")
             for column, text in enumerate(cells):
@@ -136,5 +136,5 @@ def _stateText(row: dict) -> str:
         return _("ok")
     count = row["problems"]
     if row["state"] == "error":
-        return _("⛔ {count}").format(count=count)
+        return _("✖ {count}").format(count=count)
     return _("⚠ {count}").format(count=count)

@@ -201,7 +201,7 @@ class RecipeSection:
         ui, shown = self.ui, self._isEstimated()
         warnings = list(self.estimate["warnings"]) if shown else []
         ui.estimateTable.setVisible(shown)
-        lines = [f'<font color="#b00018">⛔</font> <b>{escape(text)}</b>' for text in warnings]
+        lines = [f'<font color="#b00018">✖</font> <b>{escape(text)}</b>' for text in warnings]
         atWork = [run.folder.name for run in self.desk.runs if run.atWork]
         if shown and atWork:
             text = _("{names} is being trained now: both will be slower, and share the memory.")

@@ -134,8 +134,9 @@ class RunsSection:
         self._settle()
         self._fill()
         ui.runLabel.setText(self._inWords(run))
-        ui.runMessageLabel.setText(escape(first(desk.complaint, self._message)))
-        ui.runMessageLabel.setVisible(bool(first(desk.complaint, self._message)))
+        message = " ".join(filter(None, (self._message, desk.complaint)))
+        ui.runMessageLabel.setText(escape(message))
+        ui.runMessageLabel.setVisible(bool(message))
         missing = desk.noRun()
         status = run.status if run is not None else None
         atWork = run is not None and run.atWork

@@ -49,6 +49,8 @@ class TrainingPanel:
         self.widget, self.logic = widget, logic
         self.entered = False
         self.desk: TrainingDesk | None = None
+        self.sections: tuple = ()
+        """Those with settings in the scene: they fill in what it leaves open, and show what it says."""
         self._guiTag = None
         self._parameterTag = None
         self._applying = False
@@ -66,12 +68,11 @@ class TrainingPanel:
         self.cohort = CohortSection(desk)
         self.recipe = RecipeSection(desk, self.cohort)
         self.runs = RunsSection(desk)
-        self.software = SoftwareSection(desk)
-        self.sections = [self.cohort, self.recipe]
         self.progress = ProgressSection(desk)
         self.evaluation = EvaluationSection(desk)
         self.studies = StudiesSection(desk)
-        self.studies.view.onJobChosen = self.progress.showJob
+        self.software = SoftwareSection(desk)
+        self.sections = (self.cohort, self.recipe)
         self._setTabOrder()
         slicer.app.aboutToQuit.connect(self._stopWorker)
         self.software.check()
