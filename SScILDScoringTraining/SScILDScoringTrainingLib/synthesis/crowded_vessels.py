@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter
 
+from ..smoothing import smooth
 from .backgrounds import Background
 
 
@@ -27,9 +27,9 @@ class VesselSettings:
         haze_mm: range of the standard deviation by which motion blurs half of them.
     """
 
-    share: float = 0.25
+    share: float = 0.3
     branches: tuple[float, float] = (2, 9)
-    length_mm: tuple[float, float] = (12.0, 60.0)
+    length_mm: tuple[float, float] = (8.0, 40.0)
     width_mm: tuple[float, float] = (2.5, 10.0)
     hu: tuple[float, float] = (0.0, 180.0)
     haze_mm: tuple[float, float] = (1.0, 4.5)
@@ -50,17 +50,18 @@ def paint_vessels(hu: np.ndarray, background: Background, rng: np.random.Generat
         lung = np.nonzero(anatomy.lung & half[None])
         if not len(places) or rng.random() < 0.25:
             continue
-        start = np.array(np.unravel_index(places[rng.integers(len(places))], hila.shape), float)
-        outward = np.array([lung[0].mean(), lung[1].mean()]) - start
-        towards = np.arctan2(outward[0], outward[1])
-        for _ in range(int(rng.integers(*np.array(settings.branches, int)))):
-            _branch(hazy if rng.random() < 0.5 else crisp, start, towards, rng, settings, mm)
-            drawn = True
+        for _ in range(int(rng.integers(1, 3))):  # the vessels of one lobe leave together
+            start = np.array(np.unravel_index(places[rng.integers(len(places))], hila.shape), float)
+            outward = np.array([lung[0].mean(), lung[1].mean()]) - start
+            towards = np.arctan2(outward[0], outward[1])
+            for _ in range(int(rng.integers(*np.array(settings.branches, int)))):
+                _branch(hazy if rng.random() < 0.5 else crisp, start, towards, rng, settings, mm)
+                drawn = True
     if not drawn:
         return
     blurs = (rng.uniform(0.7, 1.4) / mm, rng.uniform(*settings.haze_mm) / mm)
     layers = [
-        gaussian_filter(np.asarray(layer, np.float32) * np.float32(1 / 255), blur)
+        smooth(np.asarray(layer, np.float32) * np.float32(1 / 255), blur, truncate=4.0, mode="reflect")
         for layer, blur in zip((crisp, hazy), blurs, strict=True)
     ]
     vessel = np.maximum(layers[0], np.float32(rng.uniform(0.5, 1.0)) * layers[1])
@@ -79,7 +80,7 @@ def _branch(
     """A bent, tapering line of five pieces from near ``hilum (row, column)``."""
     draw = ImageDraw.Draw(layer)
     place = hilum + rng.normal(0, 5 / mm, 2)
-    angle = towards + rng.uniform(-1.3, 1.3)
+    angle = towards + rng.uniform(-1.8, 1.8)  # outwards, or along the mediastinum
     piece = rng.uniform(*settings.length_mm) / mm / 5
     width = rng.uniform(*settings.width_mm) / mm
     for part in range(5):

@@ -22,6 +22,7 @@ class PartialVolumeSettings:
     Args:
         share: part of the slices that get one.
         tip: share of them in which a whole lung ends, as at the apex, rather than a dome rising inside.
+        mediastinal: share of those ends that are on the side of the mediastinum alone, as beside heart and fat.
         edge_mm: range of the width over which tissue passes into lung (a tenth to nine tenths).
         radius_mm: range of the dome's radius.
         hu: range of the tissue's density.
@@ -29,6 +30,7 @@ class PartialVolumeSettings:
 
     share: float = 0.25
     tip: float = 0.5
+    mediastinal: float = 0.4
     edge_mm: tuple[float, float] = (3.0, 22.0)
     radius_mm: tuple[float, float] = (6.0, 45.0)
     hu: tuple[float, float] = (0.0, 120.0)
@@ -46,7 +48,7 @@ def paint_partial_volume(
         return None
     anatomy, mm = background.anatomy, background.spacing_mm[0]
     edge = np.float32(rng.uniform(*settings.edge_mm) / 4.4)  # of a logistic curve, from a tenth to nine tenths
-    inward = _tip(background, rng) if rng.random() < settings.tip else _dome(background, rng, settings)
+    inward = _tip(background, rng, settings) if rng.random() < settings.tip else _dome(background, rng, settings)
     inward = inward + np.float32(rng.uniform(0, 2)) * smooth_noise(hu.shape, rng, rng.uniform(6, 20) / mm)
     tissue = 1 / (1 + np.exp(np.clip(inward / -edge, -30, 30)))
     tissue[tissue < 0.02] = 0
@@ -70,7 +72,7 @@ def _dome(background: Background, rng: np.random.Generator, settings: PartialVol
     return np.float32(radius) - np.sqrt(rows * rows + columns * columns)
 
 
-def _tip(background: Background, rng: np.random.Generator) -> np.ndarray:
+def _tip(background: Background, rng: np.random.Generator, settings: PartialVolumeSettings) -> np.ndarray:
     """How far outside a lung that has shrunk from its border a pixel is, mm; one lung, or both now and then."""
     anatomy = background.anatomy
     depth = anatomy.pleural_mm.astype(np.float32)
@@ -85,4 +87,9 @@ def _tip(background: Background, rng: np.random.Generator) -> np.ndarray:
         nearer = np.abs(np.arange(one.shape[1]) - centre) < np.abs(np.arange(one.shape[1]) - others)
         chosen = anatomy.rim & (nearer[None] | one)
     deepest = float(depth[chosen].max(initial=1.0))
-    return np.where(chosen, np.float32(rng.uniform(0.02, 0.6) * deepest) - depth, np.float32(-1e3))
+    if rng.random() < settings.mediastinal:
+        outer = np.clip(np.float32(rng.uniform(12, 30)) - anatomy.costal_mm.astype(np.float32), 0, None)
+        inward = np.float32(min(rng.uniform(0.02, 0.4) * deepest, 12.0)) - depth - outer
+    else:
+        inward = np.float32(rng.uniform(0.02, 0.6) * deepest) - depth
+    return np.where(chosen, inward, np.float32(-1e3))
