@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,11 @@ def slice_matrix(augmentation: SliceAugmentation, size: int, rng: np.random.Gene
 
 
 def warp_slice(
-    stack: np.ndarray, matrix: np.ndarray, size: int, fill: np.ndarray, window: tuple[slice, slice] | None = None
+    stack: Sequence[np.ndarray],
+    matrix: np.ndarray,
+    size: int,
+    fill: Sequence[float],
+    window: tuple[slice, slice] | None = None,
 ) -> np.ndarray:
     """Channels ``stack (c, y, x)`` seen through ``matrix``: float32 ``(c, size, size)``, bilinear.
 
@@ -62,15 +67,18 @@ def warp_slice(
     input is first averaged over squares, so that no pixel is dropped. ``window``: rows and columns of the output that
     are wanted; None is all of it.
     """
-    source = torch.from_numpy(np.ascontiguousarray(stack, np.float32))
-    fill = torch.as_tensor(fill, dtype=torch.float32)[:, None, None]
-    if fill.any():
-        source = source - fill
-    factor = stack.shape[-1] // (2 * size)
+    source = np.empty((len(stack), *np.shape(stack[0])), np.float32)
+    for channel, given, outside in zip(source, stack, fill, strict=True):
+        np.subtract(given, np.float32(outside), out=channel)
+    source = torch.from_numpy(source)
+    factor = source.shape[-1] // (2 * size)
     if factor > 1:
         source = functional.avg_pool2d(source, factor)
-    result = functional.grid_sample(source[None], _grid(matrix, size, window), align_corners=False)[0]
-    return (result.add_(fill) if fill.any() else result).numpy()
+    result = functional.grid_sample(source[None], _grid(matrix, size, window), align_corners=False)[0].numpy()
+    for channel, outside in zip(result, fill, strict=True):
+        if outside:
+            channel += np.float32(outside)
+    return result
 
 
 def _grid(matrix: np.ndarray, size: int, window: tuple[slice, slice] | None) -> torch.Tensor:
@@ -84,44 +92,47 @@ def _grid(matrix: np.ndarray, size: int, window: tuple[slice, slice] | None) -> 
 
 
 def warp_masks(
-    masks: np.ndarray, matrix: np.ndarray, size: int, multiple: int = 1
+    flags: np.ndarray, bits: Sequence[int], matrix: np.ndarray, size: int, multiple: int = 1
 ) -> tuple[np.ndarray, tuple[slice, slice]]:
-    """Masks ``(c, y, x)`` (bool) seen through ``matrix``, only where any of them lies.
+    """Packed masks seen through ``matrix``, moved only where any of them lies.
 
     Args:
+        flags: uint8 ``(y, x)``. bits: of each of the ``c`` masks; a mask of several bits is their union.
         matrix, size: as for :func:`warp_slice`.
         multiple: the window begins and ends at whole multiples of this (``size`` is one itself).
 
     Returns:
         How much of each pixel is covered, 0..1, float32 ``(c, h, w)``, and the window ``(rows, columns)`` of the output
-        ``(size, size)`` that this is; it is 0 outside. Empty when all masks are.
+        ``(size, size)`` that this is; it is 0 outside. Empty when all masks are, or nothing of them is in sight.
     """
-    any_mask = masks.any(0)
-    rows, columns = np.flatnonzero(any_mask.any(1)), np.flatnonzero(any_mask.any(0))
+    nothing = np.zeros((len(bits), 0, 0), np.float32), (slice(0, 0), slice(0, 0))
+    covered = (flags & np.bitwise_or.reduce(bits)) != 0
+    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
     if not len(rows):
-        return np.zeros((len(masks), 0, 0), np.float32), (slice(0, 0), slice(0, 0))
-    box = [[columns[0], columns[-1] + 1], [rows[0], rows[-1] + 1]]  # x, y, as in the matrix
-    shape = masks.shape[:0:-1]
-    crop = np.column_stack([np.eye(2), np.zeros(2)])
-    if shape[0] // (2 * size) <= 1:  # else the input is averaged over squares, which the box would move
-        masks = masks[:, box[1][0] : box[1][1], box[0][0] : box[0][1]]
-        # Coordinates within the box in terms of those of the whole slice.
-        for axis, (first, last) in enumerate(box):
-            crop[axis, axis] = shape[axis] / (last - first)
-            crop[axis, 2] = (shape[axis] - first - last) / (last - first)
-    corners = np.array([[x, y] for x in (box[0][0] - 1, box[0][1] + 1) for y in (box[1][0] - 1, box[1][1] + 1)])
-    seen = np.linalg.solve(matrix[:, :2], (2 * corners / shape - 1).T - matrix[:, 2:])
-    pixels = (seen + 1) * size / 2
-    window = []
-    for low, high in zip(np.floor(pixels.min(1)) - 1, np.ceil(pixels.max(1)) + 1, strict=True):
-        first, last = (int(np.clip(v, 0, size)) for v in (low // multiple * multiple, -(-high // multiple) * multiple))
-        window.append(slice(first, max(first, last)))
+        return nothing
+    box = np.array([[columns[0], columns[-1] + 1], [rows[0], rows[-1] + 1]])  # x, y, as in the matrix
+    shape = np.array(flags.shape[::-1])
+    reach = _reach(box, shape, matrix, size)
+    window = [slice(first // multiple * multiple, -(-last // multiple) * multiple) for first, last in reach]
+    if any(part.start >= part.stop for part in window):
+        return nothing
+    if shape[0] // (2 * size) <= 1:  # else squares are averaged, which do not begin where the box does
+        flags = flags[slice(*box[1]), slice(*box[0])]
+        # Coordinates in the box, from those in the whole slice.
+        length = box[:, 1] - box[:, 0]
+        matrix = matrix * (shape / length)[:, None]
+        matrix[:, 2] += (shape - box.sum(1)) / length
     window = window[1], window[0]
-    within = crop[:, :2] @ matrix
-    within[:, 2] += crop[:, 2]
-    if window[0].start == window[0].stop or window[1].start == window[1].stop:
-        return np.zeros((len(masks), 0, 0), np.float32), (slice(0, 0), slice(0, 0))
-    return warp_slice(masks, within, size, np.zeros(len(masks), np.float32), window), window
+    return warp_slice([(flags & bit) != 0 for bit in bits], matrix, size, [0.0] * len(bits), window), window
+
+
+def _reach(box: np.ndarray, shape: np.ndarray, matrix: np.ndarray, size: int) -> list[tuple[int, int]]:
+    """First and last pixel (exclusive) of the output, in x and y, that a box ``(x, y)`` of the input shares."""
+    corners = np.array([[x, y] for x in (box[0, 0] - 1, box[0, 1] + 1) for y in (box[1, 0] - 1, box[1, 1] + 1)])
+    places = np.linalg.solve(matrix[:, :2], (2 * corners / shape - 1).T - matrix[:, 2:])
+    pixels = (places + 1) * size / 2
+    first, last = np.floor(pixels.min(1)) - 1, np.ceil(pixels.max(1)) + 1
+    return [(int(np.clip(a, 0, size)), int(np.clip(b, 0, size))) for a, b in zip(first, last, strict=True)]
 
 
 def intensity_augmented(

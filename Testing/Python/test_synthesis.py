@@ -191,7 +191,7 @@ def test_motion_doubles_borders_in_one_region_and_leaves_densities_alone():
     for n in range(6):
         rng = np.random.default_rng(n)
         after = change_acquisition(before.copy(), (2.0, 2.0), rng, moving)
-        changed = np.argwhere(after != before)
+        changed = np.argwhere(np.abs(after - before) > 0.01)
         assert after.min() >= -850.01
         assert after.max() <= 40.01
         assert (np.abs(changed[:, 1] - 63.5) <= 5).all(), "what moves by 7 mm stays within 4 pixels of the border"

@@ -60,14 +60,16 @@ def test_shrinking_averages_and_drops_no_pixel():
 
 @pytest.mark.parametrize("size", [96, 20])
 def test_masks_are_moved_where_they_lie_exactly_as_whole_slices_are(size):
-    masks = np.zeros((2, 96, 96), bool)
-    masks[0, 20:60, 31:77] = True
-    masks[1, 30:40, 50:70] = True
+    flags = np.zeros((96, 96), np.uint8)
+    flags[20:60, 31:77] = 1
+    flags[30:40, 50:70] |= 4
+    flags[36:50, 40:60] |= 8
     settings = SliceAugmentation(rotation_degrees=40, scale=(0.6, 1.4), shift_pixels=40)
     for n in range(20):
         matrix = slice_matrix(settings, 96, np.random.default_rng(n))
-        expected = warp_slice(masks, matrix, size, np.zeros(2))
-        covered, (rows, columns) = warp_masks(masks, matrix, size, multiple=4)
+        masks = [(flags & bit) != 0 for bit in (1, 12, 4)]
+        expected = warp_slice(masks, matrix, size, np.zeros(3))
+        covered, (rows, columns) = warp_masks(flags, (1, 12, 4), matrix, size, multiple=4)
         assert rows.start % 4 == rows.stop % 4 == columns.start % 4 == columns.stop % 4 == 0
         whole = np.zeros_like(expected)
         whole[:, rows, columns] = covered
@@ -75,10 +77,10 @@ def test_masks_are_moved_where_they_lie_exactly_as_whole_slices_are(size):
 
 
 def test_masks_that_are_empty_or_moved_out_of_sight_cover_nothing():
-    masks = np.zeros((2, 32, 32), bool)
-    assert warp_masks(masks, IDENTITY, 32)[0].size == 0
-    masks[:, :4, :4] = True
-    assert warp_masks(masks, np.array([[1.0, 0, 9.0], [0, 1, 0]]), 32)[0].size == 0
+    flags = np.zeros((32, 32), np.uint8)
+    assert warp_masks(flags, (1, 2), IDENTITY, 32)[0].shape == (2, 0, 0)
+    flags[:4, :4] = 3
+    assert warp_masks(flags, (1, 2), np.array([[1.0, 0, 9.0], [0, 1, 0]]), 32)[0].size == 0
 
 
 def test_blur_keeps_the_mean_and_lowers_the_noise():

@@ -25,20 +25,20 @@ def warped_areas(flags: np.ndarray, matrix: np.ndarray, size: int, cells: int) -
     Returns:
         ``(4,)`` in pixels of the ``size`` by ``size`` slice, and float32 ``(4, cells, cells)``, 0..1.
     """
-    masks = [(flags & bit) != 0 for bit in BITS]
-    present = [n for n, mask in enumerate(masks) if mask.any()]
-    # Most slices lack a pattern: only what is there, and only where it is, is moved.
+    present = [n for n, bit in enumerate(BITS) if (flags & bit).any()]
+    # Most slices lack a pattern: only what is there is moved.
     only_one = len(present) == 3 and 0 in present
     if only_one:
         present.remove(1)  # TOT is that one pattern
     area, shares = np.zeros(4), np.zeros((4, cells, cells), np.float32)
     if present:
         step = size // cells if cells else 1
-        covered, window = warp_masks(np.stack([masks[n] for n in present]), matrix, size, step)
-        area[present] = covered.sum((1, 2), dtype=np.float64)
+        covered, window = warp_masks(flags, [BITS[n] for n in present], matrix, size, step)
         if cells and covered.size:
+            covered = functional.avg_pool2d(torch.from_numpy(covered), step).numpy()
             rows, columns = (slice(part.start // step, part.stop // step) for part in window)
-            shares[present, rows, columns] = functional.avg_pool2d(torch.from_numpy(covered), step).numpy()
+            shares[present, rows, columns] = covered
+        area[present] = covered.sum((1, 2), dtype=np.float64) * (step * step)
         if only_one:
             area[1], shares[1] = area[present[-1]], shares[present[-1]]
     return area, shares

@@ -260,11 +260,9 @@ class ScoresRecipe:
     def _sample(self, truth: Truth, matrix: np.ndarray, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
         settings, size = self.config.input, self.config.input.size
         low, high = settings.hu_window
-        body = [truth.flags & BODY] if settings.clear_outside_body else []
-        stack = np.stack([np.clip(truth.hu, int(low), int(high)), *body]).astype(np.float32)
-        np.minimum(stack[1:], 1, out=stack[1:])
-        fill = np.array([max(AIR_HU, low), *(0.0,) * len(body)], np.float32)
-        image, *body = warp_slice(stack, matrix, size, fill)
+        body = [(truth.flags & BODY) != 0] if settings.clear_outside_body else []
+        hu = np.clip(truth.hu, low, high, dtype=np.float32)
+        image, *body = warp_slice([hu, *body], matrix, size, [max(AIR_HU, low), *(0.0,) * len(body)])
         if rng is not None and not truth.acquired:
             image = intensity_augmented(image, self.config.augmentation, rng)
         if body:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+import torch
+import torch.nn.functional as functional
 
 from ..smoothing import smooth
 from .noise_fields import fine_noise, smooth_noise
@@ -43,7 +44,7 @@ class AcquisitionSettings:
 def change_acquisition(
     hu: np.ndarray, spacing_mm: tuple[float, float], rng: np.random.Generator, settings: AcquisitionSettings
 ) -> np.ndarray:
-    """A slice as another scanner or kernel would show it (float32 ``(y, x)``; may change ``hu`` in place)."""
+    """A slice as another scanner or kernel would show it (float32 ``(y, x)``, contiguous; may be changed in place)."""
     per_pixel = hu.shape[1] / 512  # pixels of this slice per pixel of a 512-pixel slice
     if rng.random() < settings.motion:
         hu = moved(hu, spacing_mm, rng, rng.uniform(*settings.motion_mm))
@@ -53,19 +54,24 @@ def change_acquisition(
     elif kernel < settings.blur + settings.sharpen:
         soft = smooth(hu, max(1.0 * per_pixel, 0.5), truncate=2.5, mode="reflect")
         amount = np.float32(rng.uniform(0.2, 1) * settings.sharpen_amount)
-        hu = hu + amount * np.clip(hu - soft, -250, 250)
+        np.subtract(hu, soft, out=soft)
+        np.clip(soft, -250, 250, out=soft)
+        soft *= amount
+        hu += soft
     if rng.random() < settings.streaks:
-        hu = hu + streaks(hu.shape, rng, settings.streaks_hu)
+        hu += streaks(hu.shape, rng, settings.streaks_hu)
     if rng.random() < settings.noise:
         amplitude = settings.noise_hu * rng.random() ** 1.5
-        hu = hu + np.float32(amplitude) * fine_noise(hu.shape, rng, rng.choice([0.0, 0.0, 0.6, 1.0]) * per_pixel)
+        noise = fine_noise(hu.shape, rng, rng.choice([0.0, 0.0, 0.6, 1.0]) * per_pixel)
+        noise *= np.float32(amplitude)
+        hu += noise
     if rng.random() < settings.offset:
-        hu = hu + np.float32(rng.uniform(-settings.offset_hu, settings.offset_hu))
+        hu += np.float32(rng.uniform(-settings.offset_hu, settings.offset_hu))
     return hu
 
 
 def moved(hu: np.ndarray, spacing_mm: tuple[float, float], rng: np.random.Generator, amplitude_mm: float) -> np.ndarray:
-    """The mean of what the scanner saw while a region moved back and forth; float32 ``(y, x)``.
+    """The mean of what the scanner saw while a region moved back and forth; ``hu`` (float32 ``(y, x)``) is changed.
 
     The region has a radius of 30 to 90 mm and lies anywhere in the middle half of the slice; outside it nothing moves.
     """
@@ -77,13 +83,19 @@ def moved(hu: np.ndarray, spacing_mm: tuple[float, float], rng: np.random.Genera
     weight = weight[top:bottom, left:right]
     angle = rng.uniform(0, 2 * np.pi) + np.float32(0.5) * smooth_noise(weight.shape, rng, 0.5 * radius)
     weight = weight * np.float32(amplitude_mm / mm)
-    grid = np.ogrid[top:bottom, left:right]
-    step = np.stack([grid[0] + weight * np.sin(angle), grid[1] + weight * np.cos(angle)])
-    other = map_coordinates(hu, step, order=1, mode="nearest")
-    share = np.float32(rng.uniform(0.3, 0.6))
-    result = hu.copy()
-    result[top:bottom, left:right] += share * (other - hu[top:bottom, left:right])
-    return result
+    rows, columns = (part.astype(np.float32) for part in np.ogrid[top:bottom, left:right])
+    # Whence each pixel is moved, as grid_sample wants it: x and y, -1 and 1 in the middle of the outermost pixels.
+    whence = np.empty((*weight.shape, 2), np.float32)
+    whence[..., 0] = (columns + weight * np.cos(angle)) * np.float32(2 / max(hu.shape[1] - 1, 1)) - 1
+    whence[..., 1] = (rows + weight * np.sin(angle)) * np.float32(2 / max(hu.shape[0] - 1, 1)) - 1
+    other = functional.grid_sample(
+        torch.from_numpy(hu)[None, None], torch.from_numpy(whence)[None], padding_mode="border", align_corners=True
+    )[0, 0].numpy()
+    region = hu[top:bottom, left:right]
+    other -= region
+    other *= np.float32(rng.uniform(0.3, 0.6))
+    region += other
+    return hu
 
 
 def _reach(mask: np.ndarray) -> tuple[int, int, int, int]:

@@ -106,27 +106,59 @@ def irregular_cells(
     column = columns * np.float32(1 / cell_px)
     row -= row.min() - 1.5
     column -= column.min() - 1.5
-    base_row = row.astype(np.int32)
-    base_column = column.astype(np.int32)
-    height = int(base_row.max()) + 3
-    width = int(base_column.max()) + 3
+    size = int(row.max()) + 3, int(column.max()) + 3
     spread = (1 - jitter) / 2
-    point_row = (np.arange(height)[:, None] + spread + jitter * rng.random((height, width))).astype(np.float32)
-    point_column = (np.arange(width)[None, :] + spread + jitter * rng.random((height, width))).astype(np.float32)
-    value = rng.random((height, width), dtype=np.float32).ravel()
-    point_row, point_column = point_row.ravel(), point_column.ravel()
-    index = base_row * width + base_column
+    point_row = np.arange(size[0])[:, None] + spread + jitter * rng.random(size)
+    point_column = np.arange(size[1])[None, :] + spread + jitter * rng.random(size)
+    points = point_row.astype(np.float32).ravel(), point_column.astype(np.float32).ravel()
+    value = rng.random(size, dtype=np.float32).ravel()
+    wall, cell = np.empty(row.shape, np.float32), np.empty(row.shape, np.float32)
+    positions = row.ravel(), column.ravel()
+    for first in range(0, row.size, _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        second, nearest, owner = _two_nearest(*(p[part] for p in positions), *points, size[1])
+        second -= nearest
+        np.multiply(second, np.float32(0.5 * cell_px), out=wall.ravel()[part])
+        value.take(owner, out=cell.ravel()[part], mode="clip")
+    return wall, cell
+
+
+_AT_ONCE = 16384
+"""Positions whose cells are looked for at once: as many as the processor's cache holds with all that is known of them.
+"""
+
+
+def _two_nearest(
+    row: np.ndarray, column: np.ndarray, point_row: np.ndarray, point_column: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distances to the second nearest and the nearest point, and the number of the nearest; all 1D.
+
+    Points lie one in each unit square, ``width`` squares in a row of them; positions keep away from the outermost.
+    """
+    home = row.astype(np.intp)
+    home *= width
+    home += column.astype(np.intp)
+    around = np.array([down * width + right for down in (-1, 0, 1) for right in (-1, 0, 1)], np.intp)
     nearest = np.full(row.shape, np.inf, np.float32)
-    second = np.full(row.shape, np.inf, np.float32)
-    owner = np.zeros(row.shape, np.int32)
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            candidate = index + np.int32(down * width + right)
-            distance = (point_row.take(candidate) - row) ** 2
-            distance += (point_column.take(candidate) - column) ** 2
-            closer = distance < nearest
-            np.minimum(second, np.where(closer, nearest, distance), out=second)
-            np.copyto(owner, candidate, where=closer)
-            np.minimum(nearest, distance, out=nearest)
-    wall = (np.sqrt(second) - np.sqrt(nearest)) * np.float32(0.5 * cell_px)
-    return wall, value.take(owner)
+    second = nearest.copy()
+    distance, other = np.empty_like(nearest), np.empty_like(nearest)
+    candidate = np.empty_like(home)
+    for n, step in enumerate(around):
+        np.add(home, step, out=candidate)
+        # All candidates exist; "clip" only saves a test of each.
+        point_row.take(candidate, out=distance, mode="clip")
+        distance -= row
+        distance *= distance
+        point_column.take(candidate, out=other, mode="clip")
+        other -= column
+        other *= other
+        distance += other
+        # The squared distance carries its point's number in its lowest bits: then minima are all that is needed.
+        bits = distance.view(np.int32)
+        bits &= np.int32(~15)
+        bits |= np.int32(n)
+        np.maximum(nearest, distance, out=other)
+        np.minimum(second, other, out=second)
+        np.minimum(nearest, distance, out=nearest)
+    owner = home + around.take(nearest.view(np.int32) & 15)
+    return np.sqrt(second, out=second), np.sqrt(nearest, out=nearest), owner
