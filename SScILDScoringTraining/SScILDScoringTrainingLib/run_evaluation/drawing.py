@@ -12,6 +12,7 @@ from SScILDScoringLib.scores import Pattern
 
 from ..agreement.figures import bland_altman, correlation, distributions, save, score_confusion, score_scatter
 from ..agreement.figures.sets import score_pairs
+from ..agreement.levels import from_bottom
 from ..agreement.tables import align
 from .asking import Answers
 
@@ -45,7 +46,10 @@ def draw(answers: Answers, agreement: Agreement, folder: Path, progress: Progres
     Raises:
         SettingsError: a file cannot be written. Cancelled: by ``progress`` (stage ``figures``).
     """
-    aligned = align(answers.reference, answers.answers)
+    reference, said = answers.reference, answers.answers
+    if answers.kind == "levels":
+        reference, (said,), _ = from_bottom(reference, [said])
+    aligned = align(reference, said)
     if answers.by_level:
         from ..agreement.figures import draw_all
 
