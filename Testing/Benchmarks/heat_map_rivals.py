@@ -68,7 +68,11 @@ def published_loop(
     """The loop of the publication: one network run for every position, whether its patch touches lung or not.
 
     The patch's mask, cropped by the lung, is blurred with a 5x5 box over the whole slice; the network runs in
-    float32 with a batch of one, and as published nobody switches the gradients off.
+    float32 with a batch of one, and as published nobody switches the gradients off: with a network whose parameters
+    want gradients every run records its graph.
+
+    Raises:
+        ValueError: ``gradients`` of a network whose parameters want none.
 
     Returns:
         The map, float32 ``(3, y, x)``.
@@ -76,6 +80,8 @@ def published_loop(
     from scipy.ndimage import uniform_filter
 
     device = next(network.parameters()).device
+    if gradients and not all(p.requires_grad for p in network.parameters()):
+        raise ValueError("The published loop's network wants gradients; this one has them switched off.")
 
     def run(image: np.ndarray) -> torch.Tensor:
         scaled = (np.clip(image, -1500, 1500) + 1500) / 3000
@@ -117,6 +123,6 @@ def captum_occlusion(network: torch.nn.Module, prepared: torch.Tensor, limit: in
     from captum.attr import Occlusion
 
     counted = Counted(network, limit, flat=True)
-    with suppress(Enough), torch.no_grad():
+    with suppress(Enough):
         Occlusion(counted).attribute(prepared, (1, MASK, MASK), strides=(1, STEP, STEP), baselines=0.0)
     return counted.seen

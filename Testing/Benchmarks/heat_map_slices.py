@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,8 @@ import torch
 
 SIDE = 512
 SOURCE = {"name": "drawn slices", "licence": "Apache-2.0", "citation": "SScILDScoring"}
+TEACHING = 1
+"""Counted up when slices or teaching change, so that kept networks are made again."""
 TEXTS = {"description": "For benchmarks.", "licence_text": "Apache License, Version 2.0", "training_data": [SOURCE]}
 
 
@@ -52,25 +58,48 @@ def healthy_patch() -> np.ndarray:
     return np.random.default_rng(0).normal(-850, 40, (64, 64)).astype(np.int16)
 
 
-def train_briefly(network: torch.nn.Module, seconds: float, size: int = 256, batch: int = 8) -> float:
-    """Teaches a network the scores of drawn slices for some seconds, at least a step; returns its last mean error."""
-    end, step, errors = time.monotonic() + seconds, 0, []
+def inputs_of(drawn: list) -> tuple[torch.Tensor, torch.Tensor]:
+    """Drawn slices as a network's input ``(n, 1, y, x)``, and their scores ``(n, 3)``."""
+    x = np.stack([(np.clip(hu, -1500, 1500) + 1500) / 3000 for hu, _, _ in drawn]).astype(np.float32)
+    return torch.from_numpy(x)[:, None], torch.tensor(np.stack([s for _, _, s in drawn]), dtype=torch.float32)
+
+
+def train_briefly(network: torch.nn.Module, seconds: float, size: int = 256, batch: int = 8) -> int:
+    """Teaches a network the scores of drawn slices for some seconds, at least a step; returns how many steps it was.
+
+    It begins with the mean scores, which is what takes networks longest to find.
+    """
+    end, step = time.monotonic() + seconds, 0
     optimizer = torch.optim.AdamW(network.parameters(), 3e-4)
+    last = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
+    with torch.no_grad():
+        last.bias.copy_(mean_scores())
     network.train().to(memory_format=torch.channels_last)
-    while not errors or time.monotonic() < end:
-        drawn = [drawn_slice(batch * step + n, size) for n in range(batch)]
-        x = np.stack([(np.clip(hu, -1500, 1500) + 1500) / 3000 for hu, _, _ in drawn]).astype(np.float32)
-        wanted = torch.tensor(np.stack([share for _, _, share in drawn]), dtype=torch.float32)
+    while not step or time.monotonic() < end:
+        x, wanted = inputs_of([drawn_slice(batch * step + n, size) for n in range(batch)])
         with torch.autocast("cpu", torch.bfloat16):
-            answer = network(torch.from_numpy(x)[:, None]).float()
+            answer = network(x).float()
         loss = torch.nn.functional.mse_loss(answer, wanted)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        errors.append(float((answer.detach() - wanted).abs().mean()))
         step += 1
     network.eval()
-    return float(np.mean(errors[-10:]))
+    return step
+
+
+def mean_scores() -> torch.Tensor:
+    """TOT, GG and RET of drawn slices on average, ``(3,)``."""
+    return torch.tensor(np.mean([drawn_slice(n, 64)[2] for n in range(200)], axis=0), dtype=torch.float32)
+
+
+def held_out_error(network: torch.nn.Module, size: int = 256, count: int = 24) -> tuple[float, float]:
+    """Mean absolute error on drawn slices that nobody was taught, in points: the network's, and that of always
+    answering the mean scores."""
+    x, wanted = inputs_of([drawn_slice(10_000_000 + n, size) for n in range(count)])
+    with torch.no_grad():
+        found = torch.cat([network(part) for part in x.split(4)])
+    return tuple(float((answers - wanted).abs().mean()) for answers in (found, mean_scores()))
 
 
 def bundle_of(network: torch.nn.Module, folder: Path, size: int = SIDE):
@@ -84,26 +113,65 @@ def bundle_of(network: torch.nn.Module, folder: Path, size: int = SIDE):
 
 
 def convnext(folder: Path, seconds: float):
-    """ConvNeXt-Tiny: random weights with a layer scale that lets its blocks matter, or taught for some seconds."""
+    """ConvNeXt-Tiny: random weights with a layer scale that lets its blocks matter, or taught for some seconds.
+
+    Returns:
+        The bundle, which stays in ``folder`` and is used again when it is there, and what its weights are in words.
+    """
     from SScILDScoringLib.networks import build_s_net
 
-    torch.manual_seed(0)
-    network = build_s_net("convnext_tiny", layer_scale=0.1)
-    state = "random weights, layer scale 0.1"
-    if seconds > 0:
-        error = train_briefly(network, seconds)
-        state = f"taught for {seconds:.0f} s on drawn slices (mean absolute error {error:.1f} points at the end)"
-    return bundle_of(network, folder / "convnext_tiny"), state
+    settings = {"network": "convnext_tiny", "layer_scale": 0.1, "seconds": seconds, "seed": 0, "version": TEACHING}
+
+    def make() -> tuple[torch.nn.Module, str]:
+        torch.manual_seed(settings["seed"])
+        network = build_s_net("convnext_tiny", layer_scale=settings["layer_scale"])
+        if seconds <= 0:
+            return network, "random weights, layer scale 0.1"
+        steps = train_briefly(network, seconds)
+        errors = [held_out_error(network, size, count) for size, count in ((256, 24), (SIDE, 8))]
+        listed = ", ".join(
+            f"{own:.1f} points (mean predictor {mean:.1f}) on slices of {size}"
+            for size, (own, mean) in zip((256, SIDE), errors, strict=True)
+        )
+        return network, f"taught for {seconds:.0f} s ({steps} steps) on drawn slices of 256, held-out error {listed}"
+
+    return kept(folder, settings, make)
 
 
 def vgg(folder: Path):
-    """VGG11 with BatchNorm, random weights; its norms as after a few slices."""
+    """VGG11 with BatchNorm, random weights, its norms as after a few slices; as :func:`convnext`."""
     from SScILDScoringLib.networks import build_s_net
 
-    torch.manual_seed(0)
-    network = build_s_net("vgg11_bn")
-    with torch.no_grad():
-        for n in range(3):
-            prepared = (np.clip(drawn_slice(n, 128)[0], -1500, 1500) + 1500) / 3000
-            network.train()(torch.from_numpy(prepared).float()[None, None].repeat(2, 1, 1, 1))
-    return bundle_of(network, folder / "vgg11_bn"), "random weights"
+    def make() -> tuple[torch.nn.Module, str]:
+        torch.manual_seed(0)
+        network = build_s_net("vgg11_bn")
+        with torch.no_grad():
+            for n in range(3):
+                x, _ = inputs_of([drawn_slice(n, 128)])
+                network.train()(x.repeat(2, 1, 1, 1))
+        return network, "random weights"
+
+    return kept(folder, {"network": "vgg11_bn", "seed": 0, "version": TEACHING}, make)
+
+
+def kept(folder: Path, settings: dict, make: Callable[[], tuple[torch.nn.Module, str]]):
+    """The bundle of these settings in ``folder``, made when it is not there; and what its weights are in words."""
+    from SScILDScoringLib.errors import SScILDError
+    from SScILDScoringLib.models import ModelBundle
+
+    mark = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    place = folder / f"{settings['network']}-{mark}"
+    note = place.with_suffix(".txt")  # written last: what has no note was not finished
+    if note.exists():
+        try:
+            return ModelBundle.load(place), note.read_text(encoding="utf-8") + " (kept from an earlier run)"
+        except SScILDError as error:
+            print(f"Made again: {error}")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    network, state = make()
+    bundle = bundle_of(network, place)
+    part = note.with_suffix(".part")
+    part.write_text(state, encoding="utf-8")
+    part.replace(note)
+    return bundle, state
