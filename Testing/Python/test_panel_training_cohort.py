@@ -116,6 +116,29 @@ def test_a_good_cohort_is_told_and_its_scans_are_shown(driver, cohort):
     assert "has changed" not in ui.cohortLabel.text
 
 
+def test_a_scan_whose_levels_are_wrong_is_shown_without_them(driver, cohort):
+    import slicer
+
+    from SScILDScoringLib.scene.case import ScoredCase
+
+    ui = driver.ui
+    checked(driver, changed(cohort, "outside.csv", level_1_mm={0: "5000"}, path={1: "gone.nii.gz", 2: "cohort.csv"}))
+    ui.casesTable.selectRow(0)
+    driver.press(ui.showScanButton, "loading the scan")
+    (volume,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    assert ScoredCase.ofVolume(volume) is None
+    assert "without its levels" in ui.cohortJobLabel.text
+    assert "5000.0 mm is outside the scan" in ui.cohortJobLabel.text
+    ui.casesTable.selectRow(1)
+    assert not ui.showScanButton.enabled
+    assert "not there" in ui.showScanButton.toolTip
+    ui.casesTable.selectRow(2)
+    driver.press(ui.showScanButton, "loading a file that is no scan")
+    assert ui.cohortRetryButton.visible
+    assert "cannot be shown. The file is none of the kinds" in ui.cohortJobLabel.text
+    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 1
+
+
 def test_every_mistake_is_shown_with_its_row_and_leads_to_its_case(driver, cohort):
     ui = driver.ui
     table = changed(

@@ -77,9 +77,10 @@ def test_every_button_and_field_of_the_panel_has_a_tool_tip(driver):
 
 
 def test_the_keyboard_visits_the_panel_from_top_to_bottom(driver):
-    ui = driver.ui
-    wanted = [ui.checkButton, ui.recipeComboBox, ui.presetComboBox, ui.runNameEdit, ui.startButton, ui.pauseButton]
-    wanted += [ui.forgetButton, ui.installButton]
+    ui, panel = driver.ui, driver.panel
+    wanted = [ui.checkButton, ui.trustComboBox, ui.observerEdit, ui.casesTable, ui.recipeComboBox, ui.presetComboBox]
+    wanted += [ui.runNameEdit, ui.startButton, ui.pauseButton, ui.forgetButton, panel.evaluation.ui.evaluateButton]
+    wanted += [ui.installButton, ui.restartWorkerButton]
     widget, visited = ui.tableEdit, []
     for _n in range(400):
         widget = widget.nextInFocusChain()

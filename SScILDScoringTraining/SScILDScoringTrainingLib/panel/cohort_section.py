@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from SScILDScoringLib.errors import SScILDError
+from SScILDScoringLib.errors import Cancelled, SScILDError
 from SScILDScoringLib.panel.enabling import allow, first
 from SScILDScoringLib.panel.job_row import JobRow
 
@@ -28,10 +28,12 @@ class CohortSection:
     def __init__(self, desk: TrainingDesk) -> None:
         self.desk, self.ui = desk, desk.ui
         self.row = JobRow(desk.ui, "cohort")
+        desk.track(self.row)
         self.answer: dict | None = None
         """What the check answered, see :func:`SScILDScoringTrainingLib.operations.cohort.check`; None before one."""
         self._checked: tuple | None = None
         self._seen: tuple | None = None
+        self._cancelled = False
         ui = desk.ui
         self.problems = ProblemsTable(ui.problemsTable, self._onProblem)
         self.cases = CasesTable(ui.casesTable, self._onCase)
@@ -87,19 +89,24 @@ class CohortSection:
     def showScan(self, *_args) -> None:
         """Loads the scan of the chosen case into the scene, with its five levels."""
         case = self.cases.selected()
-        if case is None:
-            return
-        if not case["scan"]:
-            self.row.fail(_("The table names no scan for this case."))
-            return
-        try:
-            with slicer.util.WaitCursor():
-                openCase(case["case"], case["scan"], case["levels_mm"])
-        except SScILDError as error:
-            self.row.fail(str(error), self.showScan)
-        else:
-            self.row.tell(_("{case} is loaded; its levels are seen in SSc-ILD Scoring.").format(case=case["case"]))
+        self._cancelled = False
+        self.row.start(_("Reading the scan"), self._cancelReading)
         self.desk.refresh()
+        try:
+            _node, complaint = openCase(case["case"], case["scan"], case["levels_mm"], self._reading)
+        except Cancelled:
+            self.row.tell(_("Cancelled. Nothing was changed."))
+        except SScILDError as error:
+            text = _("{case} cannot be shown. {why}").format(case=case["case"], why=error)
+            self.row.fail(text, self.showScan)
+        else:
+            text = _("{case} is loaded; its levels are seen in SSc-ILD Scoring.")
+            if complaint:
+                text = _("{case} is loaded, without its levels. {why}")
+            self.row.tell(text.format(case=case["case"], why=complaint))
+        finally:
+            self.row.running = False
+            self.desk.refresh()
 
     def openTable(self, *_args) -> None:
         """Opens the table in the program that the system has for such files."""
@@ -149,7 +156,10 @@ class CohortSection:
         reads = _("Reads every scan of the table and tells everything that is wrong at once.")
         allow(ui.checkButton, first(self.noTable(), desk.noWork()), reads)
         allow(ui.openTableButton, self.noTable(), _("Opens the table in your spreadsheet program."))
-        chosen = "" if self.cases.selected() is not None else _("Choose a case in the table above.")
+        case = self.cases.selected()
+        chosen = "" if case is not None else _("Choose a case in the table above.")
+        if case is not None and not case["scan"]:
+            chosen = _("The scan that the table names is not there.")
         allow(ui.showScanButton, first(chosen, busy), _("Loads the scan into the scene, with its five levels."))
         current = self.answer is not None and self._checked is not None and self._checked[0] == self._state()[0]
         for widget in (ui.casesTable, ui.showScanButton):
@@ -181,6 +191,15 @@ class CohortSection:
         ui.problemsLabel.setText(_verdict(self.answer))
 
     # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _cancelReading(self) -> None:
+        self._cancelled = True
+
+    def _reading(self, _stage: str, fraction: float, message: str) -> None:
+        self.row.progress(fraction, message)
+        slicer.app.processEvents()
+        if self._cancelled:
+            raise Cancelled
 
     def _onProblem(self, problem: dict) -> None:
         """A problem was chosen: its case is shown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 from SScILDScoringLib.results import safe_name
@@ -31,16 +32,24 @@ def cacheFolder(parameters) -> Path:
 
 
 def runName(parameters) -> str:
-    """The name of the next run: the user's, else that of the preset, with a number when it is taken."""
+    """The name of the next run: the user's, else that of the preset, with a number when it is taken.
+
+    It is the name of a folder and of a model: letters, digits, dot, hyphen and underscore of ASCII, at most 64.
+    """
     given = parameters.runName.strip()
     if given:
-        return safe_name(given)
-    base = parameters.preset if parameters.preset != OWN else safe_name(Path(parameters.configFile).stem)
+        return _plain(given)
+    base = parameters.preset if parameters.preset != OWN else _plain(Path(parameters.configFile).stem)
     number, name = 1, base
     while (runsFolder(parameters) / name).exists():
         number += 1
         name = f"{base}_{number}"
     return name
+
+
+def _plain(name: str) -> str:
+    ascii_ = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return safe_name(ascii_)[:64].rstrip("._-")
 
 
 def runFolder(parameters) -> Path:

@@ -18,24 +18,25 @@ from .software_section import SoftwareSection
 from .studies_section import StudiesSection
 
 _TAB_ORDER = (
-    *("tableEdit", "checkButton", "exactCheckBox", "resultsEdit", "resultScansEdit", "trustComboBox"),
-    *("observerEdit", "newTableEdit", "createButton", "cohortCancelButton", "problemsTable"),
-    *("casesTable", "showScanButton", "openTableButton", "pictureCheckBox"),
-    *(
-        "recipeComboBox",
-        "presetComboBox",
-        "configEdit",
-        "weightsEdit",
-        "runsFolderEdit",
-        "runNameEdit",
-        "deviceComboBox",
-    ),
-    *("minutesCheckBox", "minutesSpinBox", "estimateButton", "startButton", "recipeCancelButton", "fitButton"),
-    *("runsTable", "pauseButton", "resumeButton", "stopButton", "killButton"),
+    *("tableEdit", "checkButton", "openTableButton", "exactCheckBox", "createBox", "cohortCancelButton"),
+    *("problemsTable", "casesTable", "showScanButton", "pictureCheckBox"),
+    *("recipeComboBox", "presetComboBox", "configEdit", "weightsEdit", "runsFolderEdit", "runNameEdit"),
+    *("deviceComboBox", "minutesCheckBox", "minutesSpinBox", "estimateButton", "startButton"),
+    *("recipeCancelButton", "fitButton", "runsTable", "pauseButton", "resumeButton", "stopButton", "killButton"),
     *("openRunButton", "addRunButton", "forgetButton"),
+    *("progressContainer", "evaluationContainer", "studiesContainer"),
     *("softwareTable", "installButton", "checkAgainButton", "workerLogButton", "restartWorkerButton"),
 )
-"""Names of widgets in the order in which the Tab key visits them."""
+"""Names of widgets in the order in which the Tab key visits them; what holds others stands for them."""
+
+
+def tabStops(widget) -> list:
+    """The widget if the Tab key stops at it, and those inside it that it stops at, in their order."""
+    inside = [child for child in widget.children() if child.isWidgetType()]
+    own = [widget] if int(widget.focusPolicy) & int(qt.Qt.TabFocus) else []
+    if own and not widget.inherits("QGroupBox"):
+        return own  # what a spin box or a table is made of belongs to it
+    return own + [stop for child in inside for stop in tabStops(child)]
 
 
 class TrainingPanel:
@@ -161,5 +162,6 @@ class TrainingPanel:
         self.desk.worker.stop()
 
     def _setTabOrder(self) -> None:
-        for before, after in pairwise(getattr(self.ui, name) for name in _TAB_ORDER):
+        stops = [stop for name in _TAB_ORDER for stop in tabStops(getattr(self.ui, name))]
+        for before, after in pairwise(stops):
             qt.QWidget.setTabOrder(before, after)
