@@ -161,7 +161,9 @@ def test_a_training_is_estimated_and_told_when_it_does_not_fit(client, place, tm
     assert found["warnings"] == found["suggested"] == []
     assert not (tmp_path / "run").exists()
     # So many samples fit into memory, but not what a step of all of them at once keeps.
-    vast = [f"training.batch_size={2 ** int(math.log2(psutil.virtual_memory().available / 2e5))}"]
+    batch = 2 ** int(math.log2(psutil.virtual_memory().available / 2e5))
+    wide = "network.options={widths: [96, 96, 96, 96], blocks: [1, 1, 1, 1]}"
+    vast = [f"training.batch_size={batch}", wide]
     found = ask(client, "estimate", config=config, folder=str(tmp_path / "run"), overrides=vast)
     assert "of memory free and the training needs about" in found["warnings"][0]
     assert found["suggested"][0].startswith("training.accumulate=")
