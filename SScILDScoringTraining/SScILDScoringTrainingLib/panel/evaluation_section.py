@@ -14,7 +14,7 @@ from SScILDScoringLib.panel.enabling import allow, first
 from SScILDScoringLib.panel.job_row import JobRow
 from SScILDScoringLib.panel.table_widgets import fitTable, prepareTable, setCell
 
-from ..runs import pictures
+from ..runs import read_evaluation
 from .desk import TrainingDesk
 from .pictures_view import PicturesView, ShownPicture
 from .section_file import loadSection
@@ -32,9 +32,9 @@ class EvaluationSection:
         self.ui = ui = loadSection("Evaluation", desk.ui.evaluationContainer)
         self.row, self.useRow = JobRow(ui, "evaluation"), JobRow(ui, "useModel")
         self.pictures = PicturesView(ui, "evaluation")
-        self.results: dict[Path, dict] = {}  # what was evaluated since the panel was opened, by run folder
-        self.packed: dict[Path, dict] = {}  # and what was installed
-        self._shown: tuple | None = None
+        self.packed: dict[Path, dict] = {}  # what was installed since the panel was opened, by run folder
+        self.result: dict | None = None  # of the current run's evaluation, in this session or an earlier one
+        self._read: tuple | None = None
         ui.evaluationWeightsComboBox.addItem(_("the best on the validation cases"), BEST)
         ui.evaluationWeightsComboBox.addItem(_("those at the end"), LAST)
         ui.evaluationDataComboBox.addItem(_("held out by the run itself"), HELD_OUT)
@@ -68,8 +68,8 @@ class EvaluationSection:
             split = str(ui.evaluationSplitComboBox.currentData or "")
             params |= {"split": split} if split else {}
 
-        def done(values: dict) -> None:
-            self.results[folder] = values
+        def done(_values: dict) -> None:
+            self._read = None  # what was written is read from the run's folder, as it will be after a restart
 
         self.desk.ask("evaluate", params, self.row, _("Evaluating the network"), done, self.evaluate)
 
@@ -166,31 +166,32 @@ class EvaluationSection:
             first(blocked, desk.noWork(), table),
             _("Asks the network about cases it was not trained on and compares its answers with the reference."),
         )
+        self._showResult(folder)
         page = self._page()
         allow(
             ui.evaluationPageButton,
             "" if page is not None else _("Evaluate the network first."),
             _("Opens the report: all measures with intervals, and what they mean."),
         )
-        self._showResult(folder)
         self._refreshUse(blocked)
 
     def _showResult(self, folder: Path | None) -> None:
-        """Table and figures; figures of an earlier session are found in the run's folder."""
-        ui, values = self.ui, self.results.get(folder)
-        drawn = [ShownPicture(f["title"], Path(f["path"])) for f in values["figures"]] if values else []
-        if not values and folder is not None:
-            drawn = [p for p in pictures(folder) if p.path.parent != folder and "evaluation" in p.path.parts]
-        self.pictures.show(drawn)
-        key = (folder, id(values))
-        if key == self._shown:
+        """Table and figures of the last evaluation, read again when it was written anew."""
+        ui, read = self.ui, (folder, _changed(folder))
+        if read == self._read:
             return
-        self._shown = key
+        self._read = read
+        self.result = values = read_evaluation(folder) if folder is not None else None
+        figures = values["figures"] if values is not None else ()
+        self.pictures.show([ShownPicture(f["title"], Path(f["path"])) for f in figures])
         for widget in (ui.evaluationTable, ui.evaluationDataLabel, ui.evaluationRemarksLabel):
             widget.setVisible(values is not None)
         if values is None:
             return
-        ui.evaluationDataLabel.setText(escape(str(values["data"])))
+        weights = _("those at the end") if values["last"] else _("the best ones")
+        about = _("{data}. Weights: {weights}, of step {step}.")
+        text = about.format(data=str(values["data"]).rstrip("."), weights=weights, step=values["step"])
+        ui.evaluationDataLabel.setText(escape(text))
         columns, rows = [str(c) for c in values["columns"]], values["rows"]
         prepareTable(ui.evaluationTable, [(c, "") for c in columns], rows=len(rows), wide=0)
         for row, cells in enumerate(rows):
@@ -256,17 +257,20 @@ class EvaluationSection:
         return str(self.ui.evaluationWeightsComboBox.currentData) == LAST
 
     def _page(self) -> Path | None:
-        """The report of the run's evaluation, of this session or an earlier one."""
-        folder = self.desk.currentRun
-        values = self.results.get(folder)
-        if values is not None:
-            return Path(values["page"]) if values.get("page") else None
-        if folder is None:
-            return None
-        return next(iter(sorted((folder / "evaluation").glob("*.html"))), None)
+        """The report of the run's evaluation."""
+        page = Path(self.result["page"]) if self.result is not None and self.result.get("page") else None
+        return page if page is not None and page.is_file() else None
 
     def _onChoice(self, *_args) -> None:
         self.desk.refresh()
+
+
+def _changed(folder: Path | None) -> int | None:
+    """What changes whenever a run is evaluated; None when it never was."""
+    try:
+        return (folder / "evaluation" / "evaluation.json").stat().st_mtime_ns if folder is not None else None
+    except OSError:
+        return None
 
 
 def _bundleName(folder: Path | None) -> str:

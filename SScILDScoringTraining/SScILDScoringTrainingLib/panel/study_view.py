@@ -250,9 +250,10 @@ class StudyView:
         ui.studyReportCheckBox.setVisible(report is not None)
         ui.studyReportButton.setVisible(report is not None)
         ui.studyReportBrowser.setVisible(report is not None and wanted)
+        if report is not None:
+            allow(ui.studyReportButton, "", _("Opens {path}.").format(path=report))
         if report is None or not wanted:
             return
-        allow(ui.studyReportButton, "", _("Opens {path}.").format(path=report))
         read = (report, _changed(report))
         if read != self._reportRead:
             self._reportRead = read
