@@ -13,6 +13,7 @@ from SScILDScoringLib.commands.terminal import STAGES, console, say, shown_progr
 from SScILDScoringLib.errors import SettingsError
 
 from .cli_agreement import Correction
+from .cli_evaluate_run import evaluate_run
 
 STAGES |= {"figures": "Drawing figures", "batch": "Scoring the cohort"}
 SEED = 4
@@ -131,6 +132,9 @@ def _told(number: int, total: int, outcome) -> None:
     """What became of a case, as a line of a log; on a terminal the progress bar says enough."""
     if not sys.stderr.isatty():
         print(f"  {number} of {total} {outcome.state}: {outcome.message}", file=sys.stderr, flush=True)
+
+
+app.command("run")(evaluate_run)
 
 
 @app.command("levels")

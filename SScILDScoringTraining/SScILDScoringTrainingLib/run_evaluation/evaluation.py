@@ -24,6 +24,7 @@ from .asking import Answers, ask
 from .drawing import draw
 from .summary import as_markdown, summary
 
+LONGEST_REMARK = 200
 RESULT, FIGURES, PAGE = "evaluation.json", "figures.json", "report.html"
 
 
@@ -45,8 +46,8 @@ class RunEvaluation:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What to know about the figures, as sentences."""
-        about = self.agreement.remarks if self.answers.by_level else ()
+        """What to know about the figures, as sentences; the agreement's long lists stand in the report alone."""
+        about = [r for r in self.agreement.remarks if len(r) <= LONGEST_REMARK] if self.answers.by_level else []
         return tuple(dict.fromkeys([*self.answers.remarks, *about]))
 
     def write(self, progress: Progress = silent) -> Path:
@@ -114,13 +115,10 @@ class RunEvaluation:
             f"{answers.data} The weights are those {which} (step {answers.step}).",
             as_markdown(self.columns, self.rows),
         ]
-        if self.remarks:
-            parts.append("\n".join(f"- {remark}" for remark in self.remarks))
+        if answers.remarks:
+            parts.append("\n".join(f"- {remark}" for remark in answers.remarks))
         if answers.by_level:
-            parts += [
-                f"#{block}" if block.startswith("# ") else block
-                for block in self.agreement.markdown().split("\n\n## Remarks")[0].split("\n\n")
-            ]
+            parts += _below(self.agreement.markdown())
         return "\n\n".join([*parts, f"SScILDScoring {__version__}. {NOTICE}"]) + "\n"
 
 
@@ -154,6 +152,12 @@ def evaluate_run(
         answers.reference, [answers.answers], Settings(bootstrap), progress=part_of(progress, 0.85, 1.0)
     )
     return RunEvaluation(run, last, answers, agreement, *summary(agreement, answers.by_level))
+
+
+def _below(document: str) -> list[str]:
+    """The blocks of a document for the end of another one: its title one level lower, and without its footer."""
+    first, *rest = document.strip().split("\n\n")[:-1]
+    return [f"#{first}", *rest]
 
 
 def _rows(table) -> list[dict]:
