@@ -219,7 +219,7 @@ def _study_to_resume(folder: Path, kind: str, options: Sequence[str]) -> tuple[l
 
 def _only(options: Sequence[str], names: Sequence[str]) -> list[str]:
     """The options of these names with their values, out of a list of arguments."""
-    pairs = zip(options, [*options[1:], ""], strict=True)
+    pairs = zip(options, options[1:], strict=False)  # the last argument is no name that a value follows
     return [part for name, value in pairs if name in names for part in (name, value)]
 
 
