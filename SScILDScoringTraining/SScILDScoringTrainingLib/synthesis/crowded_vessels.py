@@ -27,10 +27,10 @@ class VesselSettings:
         haze_mm: range of the standard deviation by which motion blurs half of them.
     """
 
-    share: float = 0.3
-    branches: tuple[float, float] = (2, 9)
+    share: float = 0.35
+    branches: tuple[float, float] = (2, 13)
     length_mm: tuple[float, float] = (8.0, 40.0)
-    width_mm: tuple[float, float] = (2.5, 10.0)
+    width_mm: tuple[float, float] = (1.5, 9.0)
     hu: tuple[float, float] = (0.0, 180.0)
     haze_mm: tuple[float, float] = (1.0, 4.5)
 
@@ -79,7 +79,7 @@ def _branch(
 ) -> None:
     """A bent, tapering line of five pieces from near ``hilum (row, column)``."""
     draw = ImageDraw.Draw(layer)
-    place = hilum + rng.normal(0, 5 / mm, 2)
+    place = hilum + rng.normal(0, 8 / mm, 2)
     angle = towards + rng.uniform(-1.8, 1.8)  # outwards, or along the mediastinum
     piece = rng.uniform(*settings.length_mm) / mm / 5
     width = rng.uniform(*settings.width_mm) / mm
