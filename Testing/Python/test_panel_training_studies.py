@@ -40,7 +40,8 @@ def table(place) -> Path:
 
 def config(place: Path, table: Path | None, name: str, **training) -> Path:
     """A configuration file of the user's own; with ``table`` None, the cohort is to be chosen in the panel."""
-    values = with_data(SCORES, table, place / "cache", **training) if table is not None else SCORES
+    values = with_data(SCORES, table, place / "cache", **training) if table is not None else dict(SCORES)
+    values["training"] = {**values["training"], **training}
     path = place / f"{name}.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return path

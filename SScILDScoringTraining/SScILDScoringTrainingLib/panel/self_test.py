@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
@@ -65,11 +64,13 @@ def runSelfTest(say: Callable[[str], None]) -> None:
 
 
 def _train(say: Callable[[str], None], panel, place: Path, folder: Path) -> None:
+    import yaml  # training needs it; without it the test has ended before
+
     desk = panel.desk
     say("Starting a small training")
-    configuration = place / "self_test.yaml"  # JSON is YAML, too
+    configuration = place / "self_test.yaml"
     data = {**CONFIGURATION["data"], "cache": str(place / "cache")}
-    configuration.write_text(json.dumps({**CONFIGURATION, "data": data}), encoding="utf-8")
+    configuration.write_text(yaml.safe_dump({**CONFIGURATION, "data": data}), encoding="utf-8")
     start_training(configuration, folder)
     desk.look(everything=True)
     desk.setCurrentRun(folder)
