@@ -18,11 +18,13 @@ peak (nobody has run that part yet).
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -71,8 +73,8 @@ def in_child(what: str, folder: str) -> None:
     print({"memory": sections.memory, "path": sections.path}[what](case))
 
 
-def about(case: Case, options: argparse.Namespace, first: bool, deadline: Deadline) -> None:
-    """Everything about one network."""
+def about(case: Case, options: argparse.Namespace, deadline: Deadline) -> Callable[[], None]:
+    """Prints the table of one network; gives what prints everything else about it."""
     size = QUICK if options.quick else USUAL
     print(
         f"\n=== {case.name} on {case.device}: {case.state}; lung {100 * case.lung.mean():.0f} % of the slice, "
@@ -86,22 +88,27 @@ def about(case: Case, options: argparse.Namespace, first: bool, deadline: Deadli
     else:
         if case.name == "starter":
             wanted["five levels"] = lambda: sections.five_levels(case)
-        if first or not options.quick:
+        if case.name == options.networks[0] or not options.quick:
             wanted |= {
                 "growth": lambda: sections.growth(case, size),
                 "profile": lambda: sections.profile(case, size),
                 "memory": lambda: print(f"Memory of one slice: {child('memory', case, options.threads)}"),
                 "path": lambda: print(f"With {WITHOUT_AMX}: {child('path', case, options.threads, WITHOUT_AMX)}"),
             }
-    left_out = []
-    for name, section in wanted.items():
-        if deadline.over:
-            left_out.append(name)
-        else:
-            section()
-            sys.stdout.flush()
-    if left_out:
-        print(f"Left out because the computer is too busy: {', '.join(left_out)}")
+
+    def rest() -> None:
+        print(f"\n--- {case.name} on {case.device}; load {load()}", flush=True)
+        left_out = []
+        for name, section in wanted.items():
+            if deadline.over:
+                left_out.append(name)
+            else:
+                section()
+                sys.stdout.flush()
+        if left_out:
+            print(f"Left out because the computer is too busy: {', '.join(left_out)}")
+
+    return rest
 
 
 def main() -> None:
@@ -134,14 +141,21 @@ def main() -> None:
     if len(devices) == 1:
         print("No CUDA device: nothing is said about GPUs (that part of this script is untested).")
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.networks:
-            for device in devices:
-                if deadline.over:
-                    print(f"Left out because the computer is too busy: {name} on {device}")
-                    continue
-                case = build(name, options.keep or Path(folder), taught, device)
-                about(case, options, name == options.networks[0], deadline)
-                print(f"{time.monotonic() - started:.0f} s so far, load {load()}", flush=True)
+        later = []
+        for name, device in itertools.product(options.networks, devices):
+            if deadline.over:
+                print(f"Left out because the computer is too busy: {name} on {device}")
+                continue
+            case = build(name, options.keep or Path(folder), taught, device)
+            rest = about(case, options, deadline)
+            if options.quick:  # all tables first
+                later.append(rest)
+            else:
+                rest()
+            print(f"{time.monotonic() - started:.0f} s so far, load {load()}", flush=True)
+        for rest in later:
+            rest()
+    print(f"{time.monotonic() - started:.0f} s in all, load {load()}")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class Size:
     unhurried: bool
 
 
-QUICK = Size(1, 2, False, 5 * STEP, 3 * STEP, 1, 6.0, 5 * STEP, False, (7 * STEP, 5 * STEP, 3 * STEP), False)
+QUICK = Size(1, 2, False, 5 * STEP, 2 * STEP, 1, 6.0, 5 * STEP, False, (7 * STEP, 5 * STEP, 3 * STEP), False)
 USUAL = Size(3, 6, True, 3 * STEP, STEP, 3, 15.0, 5 * STEP, True, (5 * STEP, 3 * STEP, 2 * STEP, STEP), True)
 
 

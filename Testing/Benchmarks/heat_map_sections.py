@@ -79,14 +79,11 @@ def profile(case: Case, size: Size) -> None:
 
 
 def memory(case: Case) -> str:
-    """The memory that one slice takes in this process beyond libraries and network; wants a fresh process."""
+    """The largest memory of this process, with libraries, network and one slice; wants a fresh process."""
     case.network.run(case.prepared[:, 0].cpu())
     before = peak_mb()
     maps = case.maps("auto", step=2 * STEP)
-    return (
-        f"{peak_mb() - before:.0f} MB beyond {before:.0f} MB of libraries and network, {peak_mb():.0f} MB in all "
-        f"({maps.engine} {maps.precision})"
-    )
+    return f"{peak_mb():.0f} MB at most ({before:.0f} MB before the map), {maps.engine} {maps.precision}"
 
 
 def path(case: Case) -> str:

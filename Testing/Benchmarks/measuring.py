@@ -68,7 +68,9 @@ class Measured:
             timed(self.contestant.start) if self.contestant.start is not None and done < positions else (done,)
         )
         if first < done:
-            slopes = [(whole - part) / (done - first) for whole, part in zip((wall, processor), once, strict=True)]
+            slopes = [
+                max(whole - part, 0.0) / (done - first) for whole, part in zip((wall, processor), once, strict=True)
+            ]
             wall, processor = (
                 v + slope * (positions - done) for v, slope in zip((wall, processor), slopes, strict=True)
             )
