@@ -140,7 +140,7 @@ def test_one_case_gives_numbers_without_intervals():
     assert (row.n, row.cases) == (5, 1)
     assert math.isfinite(row.values["mae"])
     assert math.isnan(row.intervals["mae"].low)
-    assert any("single case" in remark for remark in result.remarks)
+    assert any("single patient" in remark for remark in result.remarks)
     assert json.dumps(result.to_dict(), allow_nan=False)
     assert "nan" not in result.markdown().lower()
 
@@ -285,3 +285,47 @@ def test_two_raters_levels_are_compared_with_each_other_too():
     assert pooled.mae_second < pooled.mae_first
     assert pooled.wilcoxon_p < 0.001
     assert "| mm " in result.markdown()
+
+
+# ---- patients with several cases -------------------------------------------------------------------------------------
+
+
+def scanned_twice(table: ScoreTable, patients: bool) -> ScoreTable:
+    """Every case once more with the same scores; ``patients``: the table tells that both are of one patient."""
+    case = np.concatenate([table.case, np.char.add(table.case, "b")])
+    known = {c: c.removesuffix("b") for c in case.tolist()} if patients else {}
+    level, values = np.tile(table.level, 2), np.tile(table.values, (2, 1))
+    return ScoreTable(table.rater, "", case, level, values, table.source, patients=known)
+
+
+def test_a_patients_scans_are_drawn_together():
+    """A second, equal scan of everybody adds nothing: its intervals are those without it, not narrower ones."""
+    truth, other, third = rater("truth", 0), rater("A", 1), rater("B", 2)
+    settings = Settings(1000, 1)
+    once = compare(truth, [other, third], settings)
+    # One table that knows the patients is enough.
+    twice = compare(scanned_twice(truth, True), [scanned_twice(t, False) for t in (other, third)], settings)
+    unknown = compare(scanned_twice(truth, False), [scanned_twice(t, False) for t in (other, third)], settings)
+    for level in ("pooled", "L3", "extent"):
+        one, two, none = (r.find("tot", level, "reference")[0] for r in (once, twice, unknown))
+        assert (one.cases, one.patients, two.cases, two.patients, none.patients) == (8, 8, 16, 8, 16)
+        assert two.intervals["mae"] == pytest.approx(one.intervals["mae"])
+        assert none.intervals["mae"].high - none.intervals["mae"].low < 0.85 * (
+            two.intervals["mae"].high - two.intervals["mae"].low
+        )
+    assert twice.differences[0].interval == pytest.approx(once.differences[0].interval)
+
+
+def test_the_report_says_what_was_drawn():
+    tables = [rater("truth", 0), rater("A", 1)]
+    alone = compare(tables[0], tables[1:], QUICK)
+    known = compare(scanned_twice(tables[0], True), [scanned_twice(tables[1], False)], QUICK)
+    assert "every case counts as a patient of its own" in alone.markdown()
+    assert "16 cases of 8 patients, after the column patient" in known.markdown()
+    assert (alone.to_dict()["drawn"], known.to_dict()["drawn"]) == ("case", "patient")
+
+
+def test_tables_that_name_different_patients_for_a_case_are_refused():
+    truth, other = rater("truth", 0), rater("A", 1)
+    with pytest.raises(TableError, match=r"Case p00 is of patient X in truth.csv and of Y in A.csv"):
+        compare(replace(truth, patients={"p00": "X"}), [replace(other, patients={"p00": "Y"})], QUICK)

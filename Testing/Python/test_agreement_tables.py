@@ -166,6 +166,16 @@ def test_level_tables_descend_from_l1_to_l5(written, text, message):
         read_level_tables(written(text))
 
 
+def test_the_patient_of_a_case_is_read_where_the_table_tells_it(written):
+    text = "case,patient,level,tot,gg,ret\np01a,p01,1,5,5,0\np01a,,2,5,5,0\np01b,p01,1,5,5,0\np02,,1,5,5,0\n"
+    table = read_score_tables(written(text))[0]
+    assert table.patients == {"p01a": "p01", "p01b": "p01"}
+    both = align(table, table)
+    assert both.drawn.tolist() == ["p01", "p01", "p01", "p02"]
+    with pytest.raises(TableError, match="row 3, column patient: case p01a is of patient p01 in an earlier row"):
+        read_score_tables(written(text.replace("p01a,,2", "p01a,p09,2")))
+
+
 def test_vital_capacities_are_read_by_case(written):
     path = written("case,fvc_percent,age\np01,68.5,50\np02,,60\np03,90,70\np03,90,70\n", "cohort.csv")
     assert read_fvc(path) == {"p01": 68.5, "p03": 90}

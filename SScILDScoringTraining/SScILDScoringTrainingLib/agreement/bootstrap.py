@@ -51,14 +51,14 @@ class Resampler:
     """Patients drawn with replacement.
 
     Args:
-        case: ``(n,)`` the case of every row, at least one. samples: how many.
+        patient: ``(n,)`` the patient of every row, at least one. samples: how many.
         seed: the same seed and number of patients give the same draws.
 
     ``counts`` is ``(samples, patients)`` float: how often each patient is in each sample.
     """
 
-    def __init__(self, case: Sequence[str], samples: int = SAMPLES, seed: int = 0) -> None:
-        names, self._patient = np.unique(np.asarray(case, dtype=str), return_inverse=True)
+    def __init__(self, patient: Sequence[str], samples: int = SAMPLES, seed: int = 0) -> None:
+        names, self._patient = np.unique(np.asarray(patient, dtype=str), return_inverse=True)
         self.patients = len(names)
         self.counts = _draws(self.patients, samples, seed)
 
@@ -102,7 +102,7 @@ def bootstrap_intervals(
     Returns:
         ``(column, group) -> measure -> interval``.
     """
-    resampler = Resampler(aligned.case, samples, seed)
+    resampler = Resampler(aligned.drawn, samples, seed)
     return {
         key: {measure: resampler.interval(values[measure]) for measure in MEASURES}
         for key, values in _values(resampler, aligned, groups, kappa)
@@ -113,7 +113,7 @@ def bootstrap_values(
     aligned: Aligned, groups: Mapping[object, np.ndarray], samples: int = SAMPLES, seed: int = 0, kappa: bool = True
 ) -> Iterator[tuple[tuple[str, object], dict[str, np.ndarray]]]:
     """What :func:`bootstrap_intervals` takes percentiles of: ``(column, group)`` and measure -> ``(samples,)``."""
-    return _values(Resampler(aligned.case, samples, seed), aligned, groups, kappa)
+    return _values(Resampler(aligned.drawn, samples, seed), aligned, groups, kappa)
 
 
 def _values(resampler: Resampler, aligned: Aligned, groups: Mapping[object, np.ndarray], kappa: bool) -> Iterator:
@@ -130,11 +130,11 @@ def _values(resampler: Resampler, aligned: Aligned, groups: Mapping[object, np.n
             yield (column, name), values
 
 
-def bootstrap_mean(case: Sequence[str], values: np.ndarray, samples: int = SAMPLES, seed: int = 0) -> Interval:
-    """Interval of the mean of ``values``, ``(n,)``, over the rows of resampled patients."""
+def bootstrap_mean(patient: Sequence[str], values: np.ndarray, samples: int = SAMPLES, seed: int = 0) -> Interval:
+    """Interval of the mean of ``values``, ``(n,)``, over the rows of resampled patients (``(n,)``, whose row it is)."""
     if not len(values):
         return NO_INTERVAL
-    resampler = Resampler(case, samples, seed)
+    resampler = Resampler(patient, samples, seed)
     sums = resampler.sums(np.column_stack([np.ones(len(values)), values]))
     return resampler.interval(_ratio(sums[:, 1], sums[:, 0]))
 

@@ -109,6 +109,6 @@ def stage_agreement(
 def _interval(extents: Aligned, numbers: list[np.ndarray], settings: Settings, linear: bool) -> Interval:
     if not settings.samples:
         return NO_INTERVAL
-    resampler = Resampler(extents.case, settings.samples, settings.seed)
+    resampler = Resampler(extents.drawn, settings.samples, settings.seed)
     sums = resampler.sums(kappa_features(*numbers, len(STAGES), linear))
     return resampler.interval(kappa_of_sums(sums, linear))

@@ -114,9 +114,18 @@ def definitions(agreement: Agreement) -> str:
     if settings.samples:
         text.append(
             f"Brackets: 95 % percentile bootstrap intervals by patient ({settings.samples} samples, seed "
-            f"{settings.seed})."
+            f"{settings.seed}); {_whose(agreement)}"
         )
     return " ".join(text)
+
+
+def _whose(agreement: Agreement) -> str:
+    """What counts as a patient, for the sentence on the intervals."""
+    if agreement.drawn == "case":
+        return "every case counts as a patient of its own (no table has a column patient)."
+    pooled = [row for row in agreement.rows if row.level == POOLED]
+    most = max(pooled, key=lambda row: row.cases, default=None)
+    return f"{most.cases} cases of {most.patients} patients, after the column patient." if most else "none compared."
 
 
 # ---- scores ----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ CSV with commas, semicolons or tabs (then also decimal commas), UTF-8, one heade
 remarks. Column names may be in any case and order; further columns are left alone. One row is one level::
 
     case,level,tot,gg,ret          case,level,position_mm        optional: reader, session
-    p01,1,10,10,5                  p01,L1,-76.0                  for levels also: bottom_mm
+    p01,1,10,10,5                  p01,L1,-76.0                  patient; for levels also: bottom_mm
 
 or one row is one case: ``tot_1, gg_1, ret_1 ... ret_5`` and ``level_1_mm ... level_5_mm``, as in a cohort table.
 Rows are numbered as a spreadsheet numbers them, the header being row 1.
@@ -109,6 +109,7 @@ class _Rows:
     def tables(self, kind: type[Table], number) -> list[tuple[Table, list[int]]]:
         """One table for each reader and session, with the file's row number of every row."""
         found: dict[tuple[str, str], dict] = {}
+        patients = self._patients()
         for row, cells in self.rows:
             case = self.text(row, cells, "case")
             rater = self.text(row, cells, "reader") if "reader" in cells else Path(self.name).stem
@@ -134,11 +135,23 @@ class _Rows:
                     [int(level) for _, level in entries],
                     [values for _, values in entries.values()],
                     source=self.name,
+                    patients={case: patients[case] for case, _ in entries if case in patients},
                 ),
                 [row for row, _ in entries.values()],
             )
             for (rater, session), entries in found.items()
         ]
+
+    def _patients(self) -> dict[str, str]:
+        """The patient of every case; an empty cell tells nothing."""
+        found: dict[str, str] = {}
+        for row, cells in self.rows:
+            patient = one_line(cells.get("patient", ""))
+            if patient:
+                case = self.text(row, cells, "case")
+                if found.setdefault(case, patient) != patient:
+                    raise self.problem(row, "patient", f"case {case} is of patient {found[case]} in an earlier row.")
+        return found
 
     def text(self, row: int, cells: dict[str, str], column: str) -> str:
         if not cells[column].strip():

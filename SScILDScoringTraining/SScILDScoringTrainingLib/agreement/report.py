@@ -20,7 +20,7 @@ from . import levels
 from .goh import STAGES, StageAgreement, stage_agreement
 from .measures import corrected
 from .rows import POOLED, Difference, Row, Settings, agreement_rows, differences, pairs
-from .tables import Key, LevelTable, ScoreTable, Table, align, keys_text
+from .tables import Key, LevelTable, ScoreTable, Table, align, common_patients, keys_text
 
 FORMAT = 1
 _DELICATE = {"kappa": "kappa", "icc": "ICC", "r": "r"}
@@ -39,6 +39,7 @@ class Agreement:
         stages: agreement of the Goh stage (scores only).
         missing: title -> the rows that another table has and this one lacks; tables that lack none are left out.
         remarks: what is worth knowing about the tables and the numbers, as sentences.
+        drawn: what the bootstrap draws: ``patient``, as the tables' column says, or ``case`` where no table has it.
     """
 
     quantity: str
@@ -50,6 +51,7 @@ class Agreement:
     missing: Mapping[str, tuple[Key, ...]]
     remarks: tuple[str, ...]
     settings: Settings
+    drawn: str = "case"
 
     def find(self, column: str, level: str = POOLED, kind: str | None = None) -> list[Row]:
         """The rows of one column and level, of all comparisons or of one kind."""
@@ -70,6 +72,7 @@ class Agreement:
                 "reference": self.reference,
                 "raters": self.raters,
                 "settings": vars(self.settings),
+                "drawn": self.drawn,
                 "rows": [
                     {**vars(row), "intervals": {k: list(v) for k, v in row.intervals.items()}} for row in self.rows
                 ],
@@ -145,6 +148,8 @@ def compare(
     if settings.correction is not None:
         corrected([], settings.correction)  # an unknown name is refused before the work
     _check(reference, raters)
+    patients = common_patients((reference, *raters))
+    reference, *raters = (replace(table, patients=patients) for table in (reference, *raters))
     remarks = [remark for table in (reference, *raters) for remark in table.remarks]
     if isinstance(reference, LevelTable):
         reference, raters, counted = levels.from_bottom(reference, raters)
@@ -178,6 +183,7 @@ def compare(
         _missing([reference, *raters]),
         tuple(remarks),
         settings,
+        "patient" if patients else "case",
     )
 
 
@@ -230,8 +236,8 @@ def _remarks(rows: Sequence[Row], stages: Sequence[StageAgreement], settings: Se
             f"The comparisons rest on different rows, {min(counts)} to {max(counts)} of them: each uses all that its "
             "two tables have in common."
         )
-    if any(row.cases < 2 for row in rows if row.level == POOLED):
-        found.append("With a single case there is no interval: patients are what is drawn again.")
+    if any(row.patients < 2 for row in rows if row.level == POOLED):
+        found.append("With a single patient there is no interval: patients are what is drawn again.")
     undefined = _named(rows, lambda row, name: row.n > 1 and math.isnan(row.values[name]))
     if undefined:
         found.append(f"Not defined, since a rater's values do not vary there: {undefined}.")
@@ -239,7 +245,7 @@ def _remarks(rows: Sequence[Row], stages: Sequence[StageAgreement], settings: Se
         rows,
         lambda row, name: (
             settings.samples > 1
-            and row.cases > 1
+            and row.patients > 1
             and math.isfinite(row.values[name])
             and math.isnan(row.intervals[name].low)
         ),

@@ -22,6 +22,7 @@ KINDS = {
     "inter": "inter-observer",
     "intra": "intra-observer",
 }
+_WHAT = ("kind", "first", "second", "column", "level", "n", "cases", "patients")
 SLICE_MM = 1.2
 """Thickness of the slices in which the published level errors are given (method.md section 2)."""
 
@@ -47,7 +48,7 @@ class Row:
     Args:
         kind: a key of :data:`KINDS`. first, second: titles of the raters; differences are second - first.
         column: ``tot``, ``gg``, ``ret`` or ``position_mm``. level: one of :data:`GROUPS` or :data:`EXTENT`.
-        n: rows compared. cases: patients they belong to.
+        n: rows compared. cases: how many they belong to. patients: whose cases these are, what the bootstrap draws.
         values: measure -> estimate; the measures of :data:`.bootstrap.MEASURES`, NaN where not defined.
         intervals: measure -> 95 % confidence interval.
     """
@@ -59,6 +60,7 @@ class Row:
     level: str
     n: int
     cases: int
+    patients: int
     values: Mapping[str, float]
     intervals: Mapping[str, Interval]
 
@@ -69,7 +71,7 @@ class Row:
 
     def flat(self) -> dict:
         """One level of keys, for CSV: every measure followed by its interval."""
-        flat = {name: getattr(self, name) for name in ("kind", "first", "second", "column", "level", "n", "cases")}
+        flat = {name: getattr(self, name) for name in _WHAT}
         for name, value in self.values.items():
             interval = self.intervals.get(name, NO_INTERVAL)
             flat |= {name: value, f"{name}_ci_low": interval.low, f"{name}_ci_high": interval.high}
@@ -81,7 +83,7 @@ class Difference:
     """Two raters' absolute errors against the reference, compared on the rows that all three have.
 
     Args:
-        kind, first, second, column, level, n, cases: as in :class:`Row`.
+        kind, first, second, column, level, n, cases, patients: as in :class:`Row`.
         mae_first, mae_second: their mean absolute errors on these rows. difference: mean of second - first.
         interval: of the difference, by patient.
         wilcoxon_p, t_p: two-sided p-values. wilcoxon_p_corrected, t_p_corrected: over the patterns; None when no
@@ -95,6 +97,7 @@ class Difference:
     level: str
     n: int
     cases: int
+    patients: int
     mae_first: float
     mae_second: float
     difference: float
@@ -161,9 +164,8 @@ def _rows(kind: str, aligned: Aligned, groups: dict[str, np.ndarray], settings: 
             found = intervals.get((column, name), dict.fromkeys(MEASURES, NO_INTERVAL))
             if not kappa:
                 values, found = ({k: v for k, v in d.items() if k != "kappa"} for d in (values, found))
-            cases = len(set(aligned.case[chosen].tolist()))
-            n = int(chosen.sum())
-            rows.append(Row(kind, aligned.first, aligned.second, column, name, n, cases, values, found))
+            counts = int(chosen.sum()), _different(aligned.case[chosen]), _different(aligned.drawn[chosen])
+            rows.append(Row(kind, aligned.first, aligned.second, column, name, *counts, values, found))
     return rows
 
 
@@ -194,15 +196,20 @@ def differences(kind: str, reference: Table, first: Table, second: Table, settin
     x, y = (_errors(aligned, common) for aligned in (ours, theirs))
     case = np.array([key[0] for key in common], dtype=str)
     level = np.array([key[1] for key in common], dtype=int)
+    patients = {**_patients(theirs), **_patients(ours)}
+    patient = np.array([patients[c] for c in case.tolist()], dtype=str)
     found: list[Difference] = []
     for name in GROUPS:
         chosen = np.ones(len(case), bool) if name == POOLED else level == Level[name]
         if chosen.any():
-            found += _differences(kind, (first, second), name, case[chosen], x[chosen], y[chosen], settings)
+            found += _differences(
+                kind, (first, second), name, (case[chosen], patient[chosen]), x[chosen], y[chosen], settings
+            )
     return found
 
 
-def _differences(kind, raters, name, case, x, y, settings: Settings) -> list[Difference]:
+def _differences(kind, raters, name, whose, x, y, settings: Settings) -> list[Difference]:
+    case, patient = whose
     tests = [measures.compare_paired(x[:, i], y[:, i]) for i in range(x.shape[1])]
     corrections = [{} for _ in tests]
     if settings.correction:
@@ -214,7 +221,7 @@ def _differences(kind, raters, name, case, x, y, settings: Settings) -> list[Dif
     for i, column in enumerate(raters[0].columns):
         interval = NO_INTERVAL
         if settings.samples:
-            interval = bootstrap_mean(case, y[:, i] - x[:, i], settings.samples, settings.seed)
+            interval = bootstrap_mean(patient, y[:, i] - x[:, i], settings.samples, settings.seed)
         found.append(
             Difference(
                 kind,
@@ -223,7 +230,8 @@ def _differences(kind, raters, name, case, x, y, settings: Settings) -> list[Dif
                 column,
                 name,
                 len(case),
-                len(set(case.tolist())),
+                _different(case),
+                _different(patient),
                 float(x[:, i].mean()),
                 float(y[:, i].mean()),
                 tests[i].difference,
@@ -234,6 +242,14 @@ def _differences(kind, raters, name, case, x, y, settings: Settings) -> list[Dif
             )
         )
     return found
+
+
+def _different(names: np.ndarray) -> int:
+    return len(set(names.tolist()))
+
+
+def _patients(aligned: Aligned) -> dict[str, str]:
+    return dict(zip(aligned.case.tolist(), aligned.drawn.tolist(), strict=True))
 
 
 def _keys(aligned: Aligned) -> set:

@@ -1,8 +1,8 @@
 """Score tables and level tables, and which rows two of them have in common.
 
 A table holds one rater in one session. Score tables are CSV with the columns ``case, level, tot, gg, ret``, level
-tables with ``case, level, position_mm``; both may have ``reader`` and ``session``. What only one of two tables has is
-listed by :func:`align`, never dropped in silence.
+tables with ``case, level, position_mm``; both may have ``reader``, ``session`` and, where a patient has several cases,
+``patient``. What only one of two tables has is listed by :func:`align`, never dropped in silence.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from SScILDScoringLib.errors import TableError
 from SScILDScoringLib.levels import Level
 from SScILDScoringLib.scores import PATTERNS, Pattern
 
@@ -31,6 +32,7 @@ class Table:
         values: ``(n, c)`` float, one column for each of :attr:`columns`.
         source: the file's name, for messages.
         remarks: what is worth knowing about the rows, as sentences.
+        patients: the patient of a case, where the table tells; any other case is a patient of its own.
     """
 
     rater: str
@@ -40,6 +42,7 @@ class Table:
     values: np.ndarray
     source: str = ""
     remarks: tuple[str, ...] = ()
+    patients: Mapping[str, str] = field(default_factory=dict)
 
     columns: ClassVar[tuple[str, ...]] = ()
 
@@ -94,6 +97,7 @@ class Aligned:
         case: ``(n,)`` text. level: ``(n,)`` int.
         x, y: ``(n, c)`` float, the first and the second rater's values.
         only_first, only_second: case and level of the rows that only one of them has.
+        patient: ``(n,)`` text, whose row it is; None: every case is a patient of its own.
     """
 
     first: str
@@ -105,6 +109,12 @@ class Aligned:
     y: np.ndarray
     only_first: tuple[Key, ...] = ()
     only_second: tuple[Key, ...] = ()
+    patient: np.ndarray | None = None
+
+    @property
+    def drawn(self) -> np.ndarray:
+        """``(n,)`` text: what the bootstrap draws with all its rows, the patients."""
+        return self.case if self.patient is None else self.patient
 
     def of(self, column: Pattern | str = "position_mm", level: Level | int | None = None) -> tuple:
         """``(x, y)`` of one pattern or column, each ``(m,)``: of one level, or pooled when ``level`` is None."""
@@ -147,7 +157,30 @@ def align(first: Table, second: Table) -> Aligned:
         second.values[[theirs[key] for key in common]],
         tuple(sorted(ours.keys() - theirs.keys())),
         tuple(sorted(theirs.keys() - ours.keys())),
+        _patients({**second.patients, **first.patients}, case),
     )
+
+
+def common_patients(tables: Sequence[Table]) -> dict[str, str]:
+    """The patient of every case that one of the tables knows.
+
+    Raises:
+        TableError: two tables give a case to different patients.
+    """
+    found: dict[str, tuple[str, Table]] = {}
+    for table in tables:
+        for case, patient in table.patients.items():
+            known, other = found.setdefault(case, (patient, table))
+            if known != patient:
+                raise TableError(
+                    f"Case {case} is of patient {known} in {other.source or other.title} and of {patient} in "
+                    f"{table.source or table.title}: give both tables the same column patient."
+                )
+    return {case: patient for case, (patient, _) in found.items()}
+
+
+def _patients(known: Mapping[str, str], case: np.ndarray) -> np.ndarray | None:
+    return np.array([known.get(c, c) for c in case.tolist()], dtype=str) if known else None
 
 
 def patient_means(aligned: Aligned) -> Aligned:
@@ -167,6 +200,7 @@ def patient_means(aligned: Aligned) -> Aligned:
         y,
         aligned.only_first,
         aligned.only_second,
+        _patients(dict(zip(aligned.case.tolist(), aligned.drawn.tolist(), strict=True)), np.array(complete, dtype=str)),
     )
 
 

@@ -79,7 +79,7 @@ class CohortEvaluation:
             )
         if self.patients < len(self.run.rows):
             found.append(
-                f"{len(self.run.rows)} scans of {self.patients} patients: intervals of scores and levels draw scans."
+                f"{len(self.run.rows)} scans of {self.patients} patients: intervals draw patients with all their scans."
             )
         return found
 

@@ -52,7 +52,8 @@ def score_tables(cases: Cases, run: CohortRun) -> tuple[ScoreTable, ...]:
         return ()
     case, level = zip(*keys, strict=True)
     named = ((reference_title(cases, run), reference), (S_NET, s_net), (CASCADE, cascade))
-    return tuple(ScoreTable(title, "", case, level, values, source=title) for title, values in named)
+    patients = {row.case: row.patient for row in run.rows if row.patient != row.case}
+    return tuple(ScoreTable(t, "", case, level, values, source=t, patients=patients) for t, values in named)
 
 
 def level_tables(cases: Cases, run: CohortRun, l_net: ModelBundle | None) -> tuple[LevelTable, ...]:
@@ -60,10 +61,11 @@ def level_tables(cases: Cases, run: CohortRun, l_net: ModelBundle | None) -> tup
     case = [row.case for row in run.rows for _ in Level]
     level = [int(x) for _ in run.rows for x in Level]
     bottoms = {row.case: run.results[row.case].facts.bottom_mm for row in run.rows}
+    patients = {row.case: row.patient for row in run.rows if row.patient != row.case}
     reference = [[mm] for row in run.rows for mm in row.mm]
     found = [[mm] for row in run.rows for mm in run.results[row.case].levels.mm]
     title = reference_title(cases, run)
     return (
-        LevelTable(title, "", case, level, reference, source=title, bottoms=bottoms),
+        LevelTable(title, "", case, level, reference, source=title, bottoms=bottoms, patients=patients),
         LevelTable(L_NET if l_net is not None else ANATOMY, "", case, level, found, source="levels found"),
     )

@@ -148,7 +148,7 @@ def _markdown(result: CascadeResult) -> str:
         "## Published (Jia et al. 2024), pooled",
         table(["", f"MAE {S_NET}", f"MAE {CASCADED}"], published),
         "No difference of the published ones was significant on any level. Tests take rows for independent; the "
-        "intervals of the difference are bootstrapped by case."
+        "intervals of the difference are bootstrapped by patient."
         + (f" p-values corrected over the patterns ({settings.correction})." if corrected else ""),
     ]
     return "\n\n".join(parts) + "\n"

@@ -34,18 +34,23 @@ def pooled_answers(jobs: Iterable[JobFolder]) -> list[Answer]:
 
 
 def reference_rows(cohort: Cohort, kind: str, cases: Iterable[str] | None = None) -> list[Answer]:
-    """The cohort's own levels or scores as rows of a table; of some cases, or of all."""
+    """The cohort's own levels or scores as rows of a table; of some cases, or of all.
+
+    With a column ``patient`` where the cohort has one: agreement's intervals then draw patients.
+    """
     wanted = None if cases is None else set(cases)
     rows: list[Answer] = []
+    several = any(row.patient != row.case for row in cohort)
     for row in sorted(cohort, key=lambda r: r.case):
         if wanted is not None and row.case not in wanted:
             continue
+        whose = {"case": row.case} | ({"patient": row.patient} if several else {})
         for level in Level:
             if kind == "levels":
-                rows.append({"case": row.case, "level": int(level), "position_mm": f"{row.mm[level - 1]:g}"})
+                rows.append({**whose, "level": int(level), "position_mm": f"{row.mm[level - 1]:g}"})
             elif row.scores is not None and row.scores[level - 1] is not None:
                 scores = dict(zip(PATTERNS, (f"{v:g}" for v in row.scores[level - 1]), strict=True))
-                rows.append({"case": row.case, "level": int(level), **scores})
+                rows.append({**whose, "level": int(level), **scores})
     return rows
 
 
