@@ -182,6 +182,10 @@ def test_folders_that_hold_something_else_are_refused(place, tmp_path):
     config = small_config(place)
     mine = tmp_path / "mine"
     mine.mkdir()
+    (mine / "config.yaml").write_text("recipe: scores  # my own\n")
+    with pytest.raises(SettingsError, match="holds other files"):
+        start_training(config, mine)  # a training would write its own over it
+    (mine / "config.yaml").unlink()
     (mine / "thesis.odt").touch()
     with pytest.raises(SettingsError, match=r"holds other files \(thesis.odt"):
         start_training(config, mine)
@@ -235,6 +239,18 @@ def test_kill_ends_a_process_that_is_still_loading(place, tmp_path, started):
     kill(run)
     assert not alive(pid)
     assert "without a word" in start_error(run)
+
+
+def test_kill_behind_a_launcher_ends_what_it_launched(place, tmp_path, started):
+    """Slicer's Python is started by a launcher, which waits for it."""
+    launcher = "import subprocess, sys; subprocess.call([sys.executable, '-c', 'import time; time.sleep(100)'])"
+    run = tmp_path / "run"
+    pid = start_training(small_config(place), run, python=(*PYTHON, launcher))
+    started.append(pid)
+    launched = until(lambda: descendants(pid))
+    kill(run)
+    assert not alive(pid)
+    until(lambda: not any(map(alive, launched)), 10)
 
 
 def test_kill_never_meets_another_process_of_the_same_number(tmp_path):

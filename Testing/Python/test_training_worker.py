@@ -248,6 +248,18 @@ def test_a_run_without_a_cohort_is_evaluated_on_what_it_validated_on(client, pla
     assert "Errors by level" not in titles
 
 
+def test_the_command_line_evaluates_a_run_too(l_net_run, capsys):
+    from SScILDScoringLib.cli import run
+    from SScILDScoringTrainingLib.cli import app
+
+    assert run(app, ["evaluate", "run", str(l_net_run), "--last", "--bootstrap", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "MAE (mm)" in said
+    assert "L5  1 cm above the right hemidiaphragm" in said
+    assert str(l_net_run / "evaluation" / "report.html") in said
+    assert run(app, ["evaluate", "run", str(l_net_run.parent)]) == 2
+
+
 def test_what_cannot_be_evaluated_is_said(client, tmp_path, s_net_run):
     with pytest.raises(SScILDError, match="not a training run"):
         ask(client, "evaluate", run=str(tmp_path))

@@ -5,6 +5,7 @@ A started run is steered and looked at as any other: :func:`..run_status.read_st
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -169,7 +170,7 @@ def _must_be_free(folder: Path) -> None:
         raise SettingsError(f"{folder} holds a run. Resume it, or choose another folder.")
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{folder} is a file; choose a folder.")
-    known = (FILE, "config.yaml", "status.json")  # of an earlier start that came to nothing
+    known = (FILE, "status.json", "environment.json")  # of an earlier start that came to nothing
     if folder.is_dir() and not any((folder / name).exists() for name in known):
         others = [path.name for path in folder.iterdir() if path.name != LOCK]
         if others:
@@ -219,8 +220,7 @@ def _study_to_resume(folder: Path, kind: str, options: Sequence[str]) -> tuple[l
 
 def _only(options: Sequence[str], names: Sequence[str]) -> list[str]:
     """The options of these names with their values, out of a list of arguments."""
-    pairs = zip(options, options[1:], strict=False)  # the last argument is no name that a value follows
-    return [part for name, value in pairs if name in names for part in (name, value)]
+    return [part for name, value in itertools.pairwise(options) if name in names for part in (name, value)]
 
 
 def _set(overrides: Sequence[str]) -> list[str]:
