@@ -9,12 +9,13 @@ import torch
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.errors import Cancelled
 from SScILDScoringLib.level_windows import window_answers
-from SScILDScoringLib.level_windows.answers import CHECKED, WORTH_CHECKING, kind_of
+from SScILDScoringLib.level_windows.answers import kind_of, windows_to_check
 from SScILDScoringLib.level_windows.compact import CompactWindows
 from SScILDScoringLib.level_windows.layers import normalisations, pooled
 from SScILDScoringLib.level_windows.published import PublishedWindows
 from SScILDScoringLib.models import default_bundle
 from SScILDScoringLib.networks import build_l_net
+from SScILDScoringLib.phantom import PhantomSpec, make_phantom
 from SScILDScoringLib.preprocessing import normalized_patch
 
 DEPTH = 66
@@ -93,7 +94,7 @@ def test_bf16_is_not_believed_where_it_differs(volume, monkeypatch):
         network.classifier[-1].weight.mul_(100)
     used = precisions_used(monkeypatch)
     found = window_answers(network, volume, STARTS, DEPTH, precision="bf16")
-    assert used.count(torch.bfloat16) == CHECKED
+    assert used.count(torch.bfloat16) == len(windows_to_check(len(STARTS)))
     assert used.count(torch.float32) == len(STARTS)
     assert np.abs(found - one_by_one(network, volume)).max() < 0.05
 
@@ -104,7 +105,7 @@ def test_bf16_is_used_where_it_agrees(volume, monkeypatch):
         network.classifier[-1].weight.mul_(0.01)
     used = precisions_used(monkeypatch)
     window_answers(network, volume, STARTS, DEPTH, precision="bf16")
-    assert used.count(torch.float32) == CHECKED
+    assert used.count(torch.float32) == len(windows_to_check(len(STARTS)))
     assert used.count(torch.bfloat16) == len(STARTS)
 
 
@@ -136,8 +137,9 @@ def test_several_windows_at_once_are_answered_like_one_after_the_other(volume, c
 def test_a_few_windows_are_not_worth_checking_bf16(volume, monkeypatch):
     network = published(2, hidden=64)
     used = precisions_used(monkeypatch)
-    window_answers(network, volume, STARTS[: WORTH_CHECKING - 1], DEPTH, precision="bf16")
-    assert used == [torch.float32] * (WORTH_CHECKING - 1)
+    window_answers(network, volume, STARTS[:3], DEPTH, precision="bf16")
+    assert used == [torch.float32] * 3
+    assert [windows_to_check(count) for count in (1, 3, 5, 17)] == [[], [], [0, 4], [0, 8, 16]]
 
 
 def test_larger_published_networks_pool_later_and_share_nothing(volume):
@@ -168,16 +170,28 @@ def test_the_compact_networks_windows_are_answered_as_if_alone(volume, depth, st
     assert np.ptp(wanted - np.array(starts)[:, None]) > 0.5
 
 
-def test_the_starters_levels_are_equal_to_a_hundredth_of_a_millimetre():
+def test_the_starters_levels_are_equal_to_a_thousandth_of_a_millimetre():
     bundle = default_bundle("l_net")
     settings, network = bundle.input, bundle.network().eval()
     noise = np.random.default_rng(1).normal(0, 150, settings.size)
     volume = (np.linspace(-900, -300, settings.size[0])[:, None, None] + noise).astype(np.float32)
     starts = settings.patch_starts()[::2]
     assert kind_of(network, volume.shape, settings.depth) is CompactWindows
-    found = window_answers(network, volume, starts, settings.depth)
+    wanted = one_by_one(network, volume, starts, settings.depth)
     mm_per_slice = 3.0
-    assert np.abs(found - one_by_one(network, volume, starts, settings.depth)).max() * mm_per_slice < 0.01
+    found = window_answers(network, volume, starts, settings.depth, precision="fp32")
+    assert np.abs(found - wanted).max() * mm_per_slice < 0.001
+
+
+def test_the_starters_levels_in_bf16_are_equal_to_a_twentieth_of_a_millimetre():
+    """On a phantom, where the network knows what it says."""
+    bundle, scan = default_bundle("l_net"), make_phantom(PhantomSpec(seed=1)).scan
+    settings, network = bundle.input, bundle.network().eval()
+    volume, starts = settings.prepare(scan.voxels), settings.patch_starts()
+    wanted = window_answers(network, volume, starts, settings.depth, precision="fp32")
+    found = window_answers(network, volume, starts, settings.depth, precision="bf16")
+    mm_per_slice = scan.mm_per_slice * scan.slice_count / settings.size[0]
+    assert 0 < np.abs(found - wanted).max() * mm_per_slice < 0.05
 
 
 def test_means_and_deviations_of_windows_are_those_of_the_z_score(volume):

@@ -14,17 +14,11 @@ from ..preprocessing import normalized_patch
 from .compact import CompactWindows
 from .published import PublishedWindows
 
-CHECKED = 3
-"""Windows that are computed in both precisions before bf16 is believed: the first, the middle and the last."""
+BF16_SCATTER = 0.0027
+"""How far bf16's differences on the checked windows may lie apart: slices of the resized CT for every window.
 
-WORTH_CHECKING = 3 * CHECKED
-"""With fewer windows than these, checking bf16 costs about what it saves."""
-
-BF16_SCATTER = 0.045
-"""Slices of the resized CT: how far bf16's differences on the checked windows may lie apart.
-
-What they have in common is taken out again, and a level is the mean of many windows: what stays of such a scatter is
-about a third of it, 0.02 mm where slices are 1.2 mm thick.
+What they have in common is taken out again, and a level is the mean of the windows. Of 17 windows they may lie 0.046
+slices apart; of such a scatter about a third stays, 0.02 mm where slices are 1.2 mm thick. Fewer windows forgive less.
 """
 
 Tick = Callable[[float, int], None]
@@ -79,6 +73,13 @@ def kind_of(
     return next((kind for kind in (PublishedWindows, CompactWindows) if kind.fit(network, shape, depth)), None)
 
 
+def windows_to_check(count: int) -> list[int]:
+    """Numbers of the windows that are computed in both precisions before bf16 is believed, of ``count``."""
+    if count < 4:  # checking would cost more than bf16 saves
+        return []
+    return [0, count - 1] if count < 9 else [0, count // 2, count - 1]
+
+
 class _Shared:
     """The work on all windows of one CT, shared out among the processor's cores."""
 
@@ -86,8 +87,8 @@ class _Shared:
         self, windows: PublishedWindows | CompactWindows, starts: Sequence[int], precision: str, tick: Tick
     ) -> None:
         self._windows, self._starts, self._tick = windows, starts, tick
-        self._checks = precision == "bf16" and len(starts) >= WORTH_CHECKING
-        self._total = windows.shared_cost + len(starts) + (CHECKED if self._checks else 0)
+        self._checked = windows_to_check(len(starts)) if precision == "bf16" else []
+        self._total = windows.shared_cost + len(starts) + len(self._checked)
         self._before, self._answered = 0.0, set()
 
     def answers(self) -> np.ndarray:
@@ -100,15 +101,15 @@ class _Shared:
             )
         answers, correction = np.empty((count, 5)), np.zeros(5)
         precision, rest = torch.float32, list(range(count))
-        if self._checks:
+        if self._checked:
             windows.prepare(torch.bfloat16)
-            checked = [0, count // 2, count - 1]
+            checked = self._checked
             both = self._run([(n, p) for p in (torch.float32, torch.bfloat16) for n in checked])
             exact = np.array([both[n, torch.float32] for n in checked])
             differences = exact - [both[n, torch.bfloat16] for n in checked]
             answers[checked], rest = exact, [n for n in rest if n not in checked]
             # Rounded weights shift all windows alike: that part is known now and taken out again.
-            if np.ptp(differences, axis=0).max() <= BF16_SCATTER:
+            if np.ptp(differences, axis=0).max() <= BF16_SCATTER * count:
                 precision, correction = torch.bfloat16, differences.mean(axis=0)
         for (n, _), answer in self._run([(n, precision) for n in rest]).items():
             answers[n] = answer + correction
