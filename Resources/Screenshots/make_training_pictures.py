@@ -18,12 +18,14 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import yaml
 from PIL import Image
+from PySide6.QtCore import QPoint
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -66,7 +68,7 @@ def configuration(folder: Path, table: Path, steps: int) -> Path:
         "training": {
             **{"batch_size": 8, "steps": steps, "optimizer": "adamw", "learning_rate": 3e-3, "schedule": "cosine"},
             **{"warmup_steps": 10, "loss": "smooth_l1", "validate_every": max(1, steps // 10), "device": "cpu"},
-            **{"threads": 1, "tensorboard": False},
+            **{"threads": 1, "ema": 0.97, "tensorboard": False},
         },
         "bundle": {"name": "s_net_own", "description": "A small network, trained to make a picture of the panel."},
     }
@@ -81,9 +83,8 @@ def cohort(folder: Path, cases: int) -> Path:
     from SScILDScoringTrainingLib.cohort import write_cohort
     from SScILDScoringTrainingLib.cohort.creating import cohort_of_phantoms
 
+    folder.mkdir(parents=True)
     fixed = {"matrix": 128, "slices": 40, "tilt_deg": 0.0, "oblique_deg": (0.0, 0.0, 0.0)}
-    from dataclasses import replace
-
     rows = cohort_of_phantoms(write_phantoms(folder / "phantoms", cases, 11, **fixed)).rows
     divided = [
         replace(row, fold=n % 2 + 1, split="validation" if n % 4 == 3 else "train") for n, row in enumerate(rows)
@@ -148,12 +149,12 @@ def finished(folder: Path) -> bool:
     return status is not None and status.state == "finished"
 
 
-def two_columns(panel: Image.Image, gap: int = 12) -> Image.Image:
-    """A long panel in two columns, as it would be read."""
-    half = (panel.height + 1) // 2
-    result = Image.new("RGB", (2 * panel.width + gap, half), (255, 255, 255))
-    result.paste(panel.crop((0, 0, panel.width, half)), (0, 0))
-    result.paste(panel.crop((0, half, panel.width, panel.height)), (panel.width + gap, 0))
+def two_columns(panel: Image.Image, split: int, gap: int = 12) -> Image.Image:
+    """A long panel in two columns, the second from row ``split`` on."""
+    parts = panel.crop((0, 0, panel.width, split)), panel.crop((0, split, panel.width, panel.height))
+    result = Image.new("RGB", (2 * panel.width + gap, max(part.height for part in parts)), panel.getpixel((1, 1)))
+    result.paste(parts[0], (0, 0))
+    result.paste(parts[1], (panel.width + gap, 0))
     return result
 
 
@@ -178,16 +179,19 @@ def main() -> None:
 def make_pictures(place: Path, output: Path, cases: int, steps: int) -> None:
     """Does it all below ``place``."""
     print("Making the cohort", flush=True)
-    table = cohort(place, cases)
+    home = Path.home()
+    runs = home / "SScILDScoringRuns"
+    table = cohort(home / "cohort", cases)
     config = configuration(place, table, steps)
     with MinimalApplication() as minimal:
         installation = install(minimal)
         installation.application.showMainWindow()
         module = Module(installation.application)
         ui, desk = module.ui, module.desk
-        ui.tableEdit.currentPath = str(table)
+        ui.tableEdit.currentPath = "~/cohort/cohort.csv"
+        ui.runsFolderEdit.currentPath = "~/SScILDScoringRuns"
         module.press(ui.checkButton, "Checking the cohort")
-        run = place / "s_net_own"
+        run = runs / "s_net_own"
         start_training(config, run)
         desk.look(everything=True)
         desk.setCurrentRun(run)
@@ -195,11 +199,13 @@ def make_pictures(place: Path, output: Path, cases: int, steps: int) -> None:
         module.press(module.panel.evaluation.ui.evaluateButton, "Evaluating")
         module.press(module.panel.evaluation.ui.useModelButton, "Packing and installing")
         module.show("cohortSection", "recipeSection", "runsSection", "progressSection", "evaluationSection")
-        small(two_columns(module.picture(output))).save(output / "training_panel.png")
+        panel = module.picture(output)
+        split = ui.progressSection.mapTo(module.opened.panel, QPoint(0, 0)).y()
+        small(two_columns(panel, split)).save(output / "training_panel.png")
         plots = module.panel.progress.layout.plots
         charts = [Image.fromarray(renderChart(chart, PLOT)) for chart in (plots.validationChart, plots.lossChart)]
         small(column(charts)).save(output / "training_curves.png")
-        study = place / "folds"
+        study = runs / "s_net_folds"
         start_study("folds", config, study, options=("--bootstrap", "200"))
         desk.look(everything=True)
         desk.setCurrentRun(study)

@@ -188,6 +188,50 @@ def test_a_cancelled_file_dialog_changes_nothing(driver):
     assert ui.studyPresetComboBox.currentText == before
 
 
+def test_every_kind_asks_for_what_the_command_understands(driver, table, surroundings):
+    """The values of each choice are read as the command reads them, which refuses unknown keys and options."""
+    from typer.main import get_command
+
+    from SScILDScoringTrainingLib.cli_crossvalidate import app
+    from SScILDScoringTrainingLib.config import read_yaml
+    from SScILDScoringTrainingLib.crossvalidation.compare import study_file
+    from SScILDScoringTrainingLib.recipes import recipe_of
+
+    ui = studies(driver).ui
+    driver.chooseTable(table)
+    weights = surroundings / "convnext.pth"
+    weights.touch()
+    ui.studyWeightsEdit.currentPath = str(weights)
+    ui.studyNetworksEdit.setText("resnet18, vgg11_bn")
+    for spin in (ui.studySeedsSpinBox, ui.studyFoldsSpinBox, ui.studyMinutesSpinBox, ui.studyParallelSpinBox):
+        spin.setValue(3)
+    choose(ui.studyDeviceComboBox, "cpu")
+    commands = get_command(app).commands
+    for kind in ("folds", "ablation", "architectures", "compare"):
+        choose(ui.studyKindComboBox, kind)
+        for number in range(ui.studyPresetComboBox.count - 1):
+            ui.studyPresetComboBox.setCurrentIndex(number)
+            choice = studies(driver).choice()
+            name = "run" if kind == "folds" else kind
+            arguments = [str(choice.preset.path), "-o", "out", *choice.options()]
+            arguments += [part for value in choice.overrides() for part in ("--set", value)]
+            given = commands[name].make_context(name, arguments).params
+            assert given["parallel"] == 3
+            if kind == "folds":
+                assert given["folds"] == 3
+                read = recipe_of(read_yaml(given["config"], given["set_"])).plain_config()
+                assert read["data"]["cohort"] == str(table)
+                assert read["training"]["minutes"] == 3
+                continue
+            assert given["seeds"] == 3
+            fields = {"factors": ("ds", "bs", "pt")} if kind == "ablation" else {}
+            fields |= {"networks": tuple(given["networks"].split(","))} if kind == "architectures" else {}
+            asked, _why = study_file(given.get("config") or given["study"], given["set_"], **fields)
+            training = asked.configuration if isinstance(asked.configuration, dict) else {}
+            assert training["training"]["minutes"] == 3
+            assert training["training"]["device"] == "cpu"
+
+
 # ---- at work ---------------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +239,7 @@ def test_a_study_is_started_paused_stopped_found_again_and_gone_on_with(driver, 
     ui = studies(driver).ui
     driver.chooseTable(table)
     # Checkpoints at almost every step make the first fold long enough to be stopped in its middle.
-    chooseFile(driver, config(place, None, "own", steps=60, validate_every=60, checkpoint_minutes=0.001))
+    chooseFile(driver, config(place, None, "own", steps=30, validate_every=30, checkpoint_minutes=0.001))
     assert ui.studyPresetComboBox.currentText == "own.yaml"
     ui.studyNameEdit.setText("my folds")
     ui.studyStartButton.click()
@@ -230,7 +274,7 @@ def test_a_study_is_started_paused_stopped_found_again_and_gone_on_with(driver, 
     again.waitUntil(lambda: (folder / "crossvalidation.md").is_file(), "the report")
     again.settle()
     assert [row[1] for row in again.table(ui.studyJobsTable)] == ["done", "done"]
-    assert JobFolder(folder / "fold_1").done.steps == 60
+    assert JobFolder(folder / "fold_1").done.steps == 30
     assert "all folds" in [row[0] for row in again.table(ui.studyResultTable)]
     again.waitUntil(lambda: not studies(again).view._writing(studies(again).view.run), "the end of its process")
     assert "finished" in ui.studyStateLabel.text
@@ -248,14 +292,15 @@ def test_a_killed_study_is_interrupted_and_can_be_gone_on_with(driver, place, ta
     chooseFile(driver, config(place, None, "long", steps=100000, validate_every=100000))
     ui.studyStartButton.click()
     folder = driver.desk.currentRun
-    driver.waitUntil(lambda: _state(driver, "fold_1") == "running", "the first fold")
+    first = folder / "fold_1"
+    driver.waitUntil(lambda: (s := read_status(first)) is not None and s.step > 0, "a step of the first fold")
     killed(folder)
     driver.waitUntil(lambda: "interrupted" in ui.studyStateLabel.text, "the interruption")
     assert ui.studyResumeButton.enabled
     assert not ui.studyPauseButton.enabled
     # The fold's own process notices that it is alone, writes its checkpoint and ends.
-    driver.waitUntil(lambda: JobFolder(folder / "fold_1").worker is None, "the end of the fold's process")
-    assert read_status(folder / "fold_1").can_resume
+    driver.waitUntil(lambda: JobFolder(first).worker is None, "the end of the fold's process")
+    assert read_status(first).can_resume
 
 
 def test_a_study_that_cannot_begin_says_why(driver, place, surroundings):

@@ -140,7 +140,7 @@ class StudyChoice:
         """The other arguments of the command."""
         found: list[str] = []
         comparing = self.kind != "folds"
-        if self.folds and not self.test:
+        if self.folds and not self.test and self.kind != "compare":  # a study file has its own
             found += ["--folds", str(self.folds)]
         if self.seeds and comparing:
             found += ["--seeds", str(self.seeds)]

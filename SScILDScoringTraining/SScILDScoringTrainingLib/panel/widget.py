@@ -72,6 +72,7 @@ class TrainingPanel:
         self.progress = ProgressSection(desk)
         self.evaluation = EvaluationSection(desk)
         self.studies = StudiesSection(desk)
+        self.studies.view.onJobChosen = self.progress.showJob
         self.software = SoftwareSection(desk)
         self.sections = (self.cohort, self.recipe)
         self._setTabOrder()

@@ -29,6 +29,9 @@ CURVES_ATTRIBUTE = "SScILDTraining.curves"
 SMOOTHED_SHARE = 1 / 20
 """The smoothed loss is a running mean over about this share of the rows."""
 
+HEADROOM = 1.25
+"""The axis of errors ends so far above the largest, so that the legend hides none."""
+
 _PATTERNS = ("tot", "gg", "ret")
 _Columns = Mapping[str, Sequence[float]]
 
@@ -123,7 +126,7 @@ class CurvePlots:
         if self.validationChart is not None:
             drawn = (values for name, values in self._shown["validation"].items() if name not in _STEPS)
             self.validationChart.SetYAxisRangeAuto(False)
-            self.validationChart.SetYAxisRange(0, 1.05 * max(map(max, drawn)) or 1)
+            self.validationChart.SetYAxisRange(0, HEADROOM * max(map(max, drawn)) or 1)
 
     def _draw(self, which: str, columns: dict[str, list[float]]) -> bool:
         """Brings a table, its series and its chart up to date; takes them away when there is no row."""
