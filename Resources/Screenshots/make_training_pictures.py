@@ -42,6 +42,7 @@ from offscreen_plots import renderChart  # noqa: E402
 from standins.install import install  # noqa: E402
 from standins.module_opening import openModule  # noqa: E402
 
+from SScILDScoringTrainingLib.processes import process_mark  # noqa: E402
 from SScILDScoringTrainingLib.run_status import read_status  # noqa: E402
 from SScILDScoringTrainingLib.runs import start_study, start_training  # noqa: E402
 
@@ -149,6 +150,12 @@ def finished(folder: Path) -> bool:
     return status is not None and status.state == "finished"
 
 
+def gone(folder: Path) -> bool:
+    """Whether the process of a study has ended: its tables are written."""
+    status = read_status(folder)
+    return status is not None and process_mark(status.pid) != status.mark
+
+
 def two_columns(panel: Image.Image, split: int, gap: int = 12) -> Image.Image:
     """A long panel in two columns, the second from row ``split`` on."""
     parts = panel.crop((0, 0, panel.width, split)), panel.crop((0, split, panel.width, panel.height))
@@ -209,7 +216,7 @@ def make_pictures(place: Path, output: Path, cases: int, steps: int) -> None:
         start_study("folds", config, study, options=("--bootstrap", "200"))
         desk.look(everything=True)
         desk.setCurrentRun(study)
-        module.wait(lambda: finished(study) and not module.panel.studies.view._writing(desk.run), "Cross-validating")
+        module.wait(lambda: finished(study) and gone(study), "Cross-validating")
         module.panel.studies.ui.studyReportCheckBox.setChecked(True)
         module.show("studiesSection")
         small(module.picture(output)).save(output / "training_studies.png")
