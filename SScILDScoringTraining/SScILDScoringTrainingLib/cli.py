@@ -12,7 +12,7 @@ from SScILDScoringLib.cli import app, run
 from SScILDScoringLib.commands.terminal import STAGES, complain, console, say, shown_progress
 from SScILDScoringLib.errors import SettingsError
 
-from . import cli_agreement, cli_cohort, cli_crossvalidate, cli_evaluate, cli_pack, cli_study
+from . import cli_agreement, cli_cohort, cli_cost, cli_crossvalidate, cli_evaluate, cli_pack, cli_study
 
 STAGES.update(
     {
@@ -125,6 +125,7 @@ def _logged(progress, quiet: bool):
     return both
 
 
+cli_cost.add_to(train)
 app.add_typer(train, name="train")
 app.add_typer(cli_evaluate.app, name="evaluate")
 app.add_typer(cli_cohort.app, name="cohort")

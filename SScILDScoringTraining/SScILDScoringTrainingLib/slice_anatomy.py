@@ -42,7 +42,7 @@ def anatomies(slices: Sequence[LabelledSlice], cache: ArrayCache, progress: Prog
     for group in groups:
         content = [(_digest(s.hu), _digest(s.flags), list(s.spacing_mm)) for s in group]
         work.append(Work(content_key("anatomies", code, content), _scan(group[0]), _found, (group,)))
-    made = prepared(cache, work, "slices", progress)
+    made = prepared(cache, work, "scans", progress)
     return [anatomy for group, entry in zip(groups, made, strict=True) for anatomy in _unpacked(group, *entry)]
 
 

@@ -96,10 +96,10 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 torch.set_num_threads(1)
 from test_training_estimate import scores
-from SScILDScoringTrainingLib.loop.estimate import _Trial
+from SScILDScoringTrainingLib.loop.estimate import Trial
 from SScILDScoringTrainingLib.loop.precision import Precision
 recipe = scores(batch_size=int(sys.argv[2]))
-trial = _Trial(recipe, recipe.network(), torch.device("cpu"), Precision("fp32", torch.device("cpu")))
+trial = Trial(recipe, recipe.network(), torch.device("cpu"), Precision("fp32", torch.device("cpu")))
 trial.step()
 print(1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text()).group(1)))
 """

@@ -90,7 +90,7 @@ def estimate(
     before = process_memory()
     with threads(config.threads):
         progress("estimate", 0.0, "Trying one sample")
-        trial = _Trial(recipe, network, device, precision)
+        trial = Trial(recipe, network, device, precision)
         one_s = trial.sample()
         per_sample, fixed = trial.kept.bytes, trial.fixed_bytes()
         computed = fixed + piece * per_sample + 2 * trial.kept.largest * piece
@@ -147,7 +147,7 @@ def estimate(
     )
 
 
-class _Trial:
+class Trial:
     """Steps with random samples, on a copy of nothing: the network given is changed and thrown away."""
 
     def __init__(self, recipe: Recipe, network: torch.nn.Module, device: torch.device, precision: Precision) -> None:
@@ -158,8 +158,8 @@ class _Trial:
         self.stepper = Stepper(recipe, *parts)
         self.weight_bytes = sum(v.nbytes for v in network.state_dict().values())
 
-    def sample(self) -> float:
-        """Seconds that one sample takes forward and backward (the faster of two); fills ``kept``."""
+    def sample(self, repeats: int = 2) -> float:
+        """Seconds that one sample takes forward and backward (the fastest of so many); fills ``kept``."""
         batch = {k: v.to(self.device) for k, v in self.recipe.example(1).items()}
         batch["image"] = batch["image"].contiguous(memory_format=self.stepper.layout)
         self.network.train()
@@ -168,7 +168,7 @@ class _Trial:
         for norm in norms:
             norm.eval()
         best = float("inf")
-        for _ in range(2):
+        for _ in range(repeats):
             self.network.zero_grad(set_to_none=True)
             self._wait()
             start = time.perf_counter()
