@@ -24,7 +24,14 @@ CONFIGURATION = {
     "network": {"name": "compact_ratio", "options": {"widths": [4, 8, 8, 8], "blocks": [1, 1, 1, 1]}},
     "input": {"size": 64, "hu_window": [-1024, 600]},
     "data": {"phantoms": PHANTOMS, "mix": {"phantom": 1.0}},
-    "training": {"batch_size": 2, "steps": 1_000_000, "validate_every": 20, "device": "cpu", "tensorboard": False},
+    "training": {
+        "batch_size": 2,
+        "steps": 1_000_000,
+        "learning_rate": 1e-3,
+        "validate_every": 20,
+        "device": "cpu",
+        "tensorboard": False,
+    },
     "bundle": {"name": "self_test", "description": "The self-test of the module."},
 }
 """A tiny network on two phantoms; it goes on until it is stopped."""
