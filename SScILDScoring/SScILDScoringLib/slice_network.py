@@ -79,4 +79,6 @@ class SliceNetwork:
         return SliceScores(tuple(self.run(self.input.prepare(hu, body)[None])[0]))
 
     def _tensor(self, inputs: np.ndarray | torch.Tensor) -> torch.Tensor:
-        return torch.as_tensor(inputs, dtype=torch.float32)[:, None].to(self.device)
+        tensor = torch.as_tensor(inputs, dtype=torch.float32)[:, None].to(self.device)
+        # A third faster on a CPU, because a network with one input channel keeps the layout it is given.
+        return tensor.to(memory_format=torch.channels_last) if self.device.type == "cpu" else tensor

@@ -23,8 +23,9 @@ GPU_BATCH = 16
 """Slices given to a GPU at once, so that it is busy."""
 
 CPU_BATCH = 1
-"""On a CPU larger batches leave the caches: ConvNeXt-Tiny takes 203 ms a slice alone, 235 ms each in fours and 293 ms
-in eights (Testing/Benchmarks/bench_levels.py repeats this with the bundled network). And one slice can be cancelled."""
+"""On a CPU larger batches win nothing: ConvNeXt-Tiny takes 203 ms a slice alone, 235 ms each in fours and 293 ms in
+eights, the starter the same processor time alone and in fives (Testing/Benchmarks/bench_levels.py). And one slice can
+be cancelled."""
 
 SMALLEST_LUNG_MM2 = 100.0
 """A slice with less lung is left out of the profile: it is the very tip of a lung."""
