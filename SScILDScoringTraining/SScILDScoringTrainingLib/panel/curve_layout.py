@@ -52,7 +52,6 @@ class CurveLayout:
             self.plots.clear()
             if slicer.mrmlScene is not None:
                 curve_views.putIntoViews(slicer.mrmlScene, self.plots)
-        manager = slicer.app.layoutManager()
-        if manager is not None and self.shown and self._former is not None:
-            manager.setLayout(self._former)
+        if self._former is not None and self.shown:
+            slicer.app.layoutManager().setLayout(self._former)
         self.plots = self._folder = self._former = None

@@ -142,7 +142,7 @@ class EvaluationSection:
         packed = self.packed.get(self.desk.currentRun)
         if not packed:
             return
-        parameters = slicer.util.getModuleLogic(SCORING_MODULE).getParameterNode()
+        parameters = slicer.util.getModuleWidget(SCORING_MODULE).logic.getParameterNode()
         setattr(parameters, {"s_net": "sNet", "l_net": "lNet"}[packed["kind"]], packed["name"])
         if slicer.util.mainWindow() is not None:
             slicer.util.selectModule(SCORING_MODULE)
