@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -46,9 +47,30 @@ def main() -> None:
         l_net = find_bundle(options.l_net, "l_net") if options.l_net else default_bundle("l_net")
         print(f"S-Net {s_net.name} ({s_net.network_name}, {s_net.input.size} pixels)")
         print(f"L-Net {l_net.name if l_net else 'none: levels from the anatomy'}")
-        print(f"start-up (imports, bundles): {started}")
+        print(f"start-up (imports, bundles): {started}", flush=True)
+        bench_start_up()
         bench_scan(options.ct, s_net, l_net)
         bench_engines(s_net)
+
+
+def bench_start_up() -> None:
+    """Processor time that processes of their own take before they do anything."""
+    steps = {
+        "Python alone": "pass",
+        "the command line": "import SScILDScoringLib.cli",
+        "what scores a scan": "import SScILDScoringLib.pipeline",
+        "torch": "import torch",
+        "torch and what scores a scan": "import torch, SScILDScoringLib.pipeline, SScILDScoringLib.slice_scoring",
+    }
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "SScILDScoring")}
+    found = []
+    for name, program in steps.items():
+        before = os.times()
+        subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+        after = os.times()
+        seconds = after.children_user + after.children_system - before.children_user - before.children_system
+        found.append(f"{name} {seconds:.2f} s")
+    print("processor time of starting: " + ", ".join(found), flush=True)
 
 
 def bench_scan(ct: str | None, s_net, l_net) -> None:
@@ -67,7 +89,7 @@ def bench_scan(ct: str | None, s_net, l_net) -> None:
         print(f"  {step:14s} {seconds:8.2f} s")
     runs = sum(m.network_runs for m in result.heat_maps)
     print(f"  heat maps: {runs} patches, {1000 * result.seconds['heat_maps'] / runs:.2f} ms each")
-    print(f"  peak memory {peak_mb():.0f} MB, of which voxels {result.scan.voxels.nbytes / 1e6:.0f} MB")
+    print(f"  peak memory {peak_mb():.0f} MB, of which voxels {result.scan.voxels.nbytes / 1e6:.0f} MB", flush=True)
 
 
 def bench_engines(s_net) -> None:
@@ -84,16 +106,17 @@ def bench_engines(s_net) -> None:
     print("\nengine       ms per patch (processor time)   patches   ratio   largest difference to the first, of")
     base, wanted = None, render_heat_maps(hu, small, s_net, engine="reference")
     for engine in ("reference", "batched", "incremental"):
-        mask = small if engine == "reference" else lung
+        mask = lung if engine == "incremental" else small
         clock = Clock()
         maps = render_heat_maps(hu, mask, s_net, engine=engine)
         ms, cpu = (1000 * v / maps.network_runs for v in clock.times())
         base = base or cpu
-        found = maps if engine == "reference" else render_heat_maps(hu, small, s_net, engine=engine)
+        found = render_heat_maps(hu, small, s_net, engine=engine) if engine == "incremental" else maps
         error, largest = np.abs(found.maps - wanted.maps).max(), np.abs(wanted.maps).max()
         print(
             f"{engine:12s} {ms:9.2f} ({cpu:9.2f})          {maps.network_runs:10d} {base / cpu:8.1f}   "
-            f"{error:.1e} of {largest:.3f} points"
+            f"{error:.1e} of {largest:.3f} points",
+            flush=True,
         )
 
 
