@@ -122,13 +122,13 @@ class Module:
         self.wait(lambda: not self.desk.busy(), what)
 
     def picture(self, folder: Path) -> Image.Image:
-        """The whole panel."""
-        for _n in range(5):
-            self.application.processEvents()
+        """The whole panel; pictures in it take its width, and its height follows them, after some looks."""
         path = folder / "panel.part.png"
-        self.opened.grab(path, width=WIDTH)
-        self.desk.tick()  # pictures in the panel take its width
-        self.opened.grab(path, width=WIDTH)
+        for _n in range(4):
+            self.desk.tick()
+            for _m in range(5):
+                self.application.processEvents()
+            self.opened.grab(path, width=WIDTH)
         with Image.open(path) as image:
             result = image.convert("RGB")
         path.unlink()
