@@ -259,7 +259,7 @@ def test_the_sections_below_the_table_can_be_made(case, capsys):
     for words in ("against positions", "against slices", "a straight line explains", "Profile", "Five levels"):
         assert words in printed
     assert "is chosen" in sections.path(case)
-    assert "MB in all" in sections.memory(case)
+    assert "MB at most" in sections.memory(case)
 
 
 def test_a_process_of_its_own_is_asked_about_the_bundle(tmp_path):
