@@ -17,7 +17,9 @@ from SScILDScoringLib.errors import ModelError, SettingsError
 from SScILDScoringLib.heatmaps import render_heat_maps
 from SScILDScoringLib.heatmaps.calibration import calibrated_halo
 from SScILDScoringLib.heatmaps.incremental import Change, IncrementalNetwork, Plan
+from SScILDScoringLib.heatmaps.incremental.blocks import UNSEEN
 from SScILDScoringLib.heatmaps.incremental.crew import in_crew
+from SScILDScoringLib.heatmaps.incremental.kernels import WideBlockKernel
 from SScILDScoringLib.heatmaps.precision import choose_precision, multiplies_bf16
 from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
 from SScILDScoringLib.models import ModelBundle
@@ -133,6 +135,26 @@ def test_a_halo_that_reaches_everything_leaves_nothing_out_and_a_small_one_does(
     exact, wide, narrow = (kept.answers([kept.ends(Plan(kept, changes, h), [0])]) for h in (None, [40] * 4, [1] * 4))
     assert np.allclose(exact, wide, rtol=0, atol=1e-5)
     assert np.abs(narrow - exact).max() > 10 * np.abs(wide - exact).max() + 1e-4
+
+
+def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_the_better_for_it(monkeypatch):
+    network = network_with_random_weights("convnext_atto", layer_scale=0.3)
+    image = np.random.default_rng(0).random((256, 256)).astype(np.float32)
+    changes = [
+        Change(slice(y, y + 40), slice(x, x + 30), np.ones((40, 30), np.float32)) for y, x in ((9, 20), (90, 99))
+    ]
+    change = np.diff(true_answers(network, image, changes)[[0, 1, 0, 2]], axis=0)[[0, 2]]
+    kept = IncrementalNetwork(network, "bf16", CPU).keep(image)
+    rows, branch = [], WideBlockKernel.branch
+    monkeypatch.setattr(WideBlockKernel, "branch", lambda self, x: (rows.append(len(x)), branch(self, x))[1])
+    errors, computed = [], []
+    for unseen in (None, UNSEEN):
+        rows.clear()
+        found = kept.answers([kept.ends(Plan(kept, changes, unseen=unseen), [0, 1])]) - kept.baseline
+        errors.append(np.abs(found - change).max() / np.abs(change).max())
+        computed.append(sum(rows))
+    assert computed[1] < 0.8 * computed[0]
+    assert errors[1] < max(errors[0], 0.01)
 
 
 # ---- maps --------------------------------------------------------------------------------------------------------

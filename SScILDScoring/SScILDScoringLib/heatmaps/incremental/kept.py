@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ...networks.layout import INPUT
+from ...networks.layout import INPUT, WideBlock
+from .blocks import UNSEEN, KeptBlock, ends_of
 from .reading import KeptMap, Window, read
 from .route import Route, Routes, Span, whole_route
 
@@ -45,10 +46,17 @@ class Plan:
         kept: the slice.
         changes: of all positions.
         halo: see :class:`~.route.Routes`.
+        unseen: see :class:`~.blocks.KeptBlock`.
     """
 
-    def __init__(self, kept: KeptSlice, changes: Sequence[Change], halo: Sequence[int] | None = None) -> None:
-        self.changes = changes
+    def __init__(
+        self,
+        kept: KeptSlice,
+        changes: Sequence[Change],
+        halo: Sequence[int] | None = None,
+        unseen: float = UNSEEN,
+    ) -> None:
+        self.changes, self.unseen = changes, unseen
         rows, columns = (
             np.array([(s.start, s.stop) for s in slices], int).reshape(-1, 2).T
             for slices in ([c.rows for c in changes], [c.columns for c in changes])
@@ -82,18 +90,19 @@ class KeptSlice:
             image = torch.as_tensor(prepared, dtype=torch.float32)[:, :, None].to(network.device)
             self._maps = {INPUT: KeptMap(image, paddings[INPUT])}
             self._before: dict[int, KeptMap] = {}
+            self._blocks: dict[int, KeptBlock] = {}
             for number, layer in enumerate(network.layers):
                 tick()
-                crop = self._maps[layer.reads].part(route.crops[number], route.crops[number])[None]
-                if number == len(network.layers) - 1 and network.ends_in_wide_block:
-                    hidden = network.kernels[number].hidden(crop)
-                    side = route.windows[number].size
-                    self._hidden = KeptMap(hidden[: side * side].view(side, side, -1), 0)
-                    break
-                whole = route.windows[number]
+                whole, read_from = route.through(number)
+                crop = self._maps[layer.reads].part(read_from, read_from)[None]
                 other = None if layer.adds is None else self._maps[layer.adds].part(whole, whole)[None]
                 kernel = network.kernels[number]
-                if kernel.by_change:
+                if isinstance(layer, WideBlock):
+                    self._blocks[number] = KeptBlock(kernel, crop[0], number == network.last_wide_block)
+                    if number != network.last_wide_block:
+                        inner = self._maps[layer.reads].part(whole, whole)
+                        self._maps[number] = KeptMap(inner + self._blocks[number].branch.all, paddings[number])
+                elif kernel.by_change:
                     before = kernel.before(crop, other)[0]
                     values = kernel.activated(before)
                     self._maps[number] = KeptMap(values, paddings[number])
@@ -101,7 +110,7 @@ class KeptSlice:
                 else:
                     self._maps[number] = KeptMap(kernel(crop, other)[0], paddings[number])
             self._last_use = {source: n for n, y in enumerate(network.layers) for source in (y.reads, y.adds)}
-            self.baseline = self._baseline(route.windows[-1].size)
+            self.baseline = self._baseline(whole.size)
 
     def answered_by(self, network: IncrementalNetwork) -> KeptSlice:
         """The same slice for the same network in another precision, where that keeps the same maps."""
@@ -113,6 +122,7 @@ class KeptSlice:
 
     def ends(self, plan: Plan, group: Sequence[int], tick: Tick = no_tick) -> torch.Tensor:
         """What the head needs of a group of positions, one row each; :meth:`answers` makes scores of it."""
+        unseen = plan.unseen if self.network.skips else None
         with torch.inference_mode():
             rows, columns = plan.of(group)
             windows = {INPUT: self._entry([plan.changes[n] for n in group], rows.entry, columns.entry)}
@@ -120,18 +130,39 @@ class KeptSlice:
             for number, layer in enumerate(layers):
                 tick()
                 kept, changed, padding = self._maps[layer.reads], windows[layer.reads], layer.reach.padding
-                crops = rows.crops[number], columns.crops[number]
-                place = rows.windows[number], columns.windows[number]
+                place, crops = zip(rows.through(number), columns.through(number), strict=True)
                 kernel = kernels[number]
+                # Where all of the map changes there is nothing to read around it.
+                whole = changed.rows.size == changed.columns.size == kept.side
+                whole = whole and crops[0].size == crops[1].size == kept.side + 2 * padding
+                if isinstance(layer, WideBlock):
+                    if whole:
+                        crop = changed.values
+                    else:
+                        crop, padding = read(kept.rounded(self.network.dtype), changed, *crops, by_index), 0
+                    normed = kernel.normed(crop, padding)
+                    if number == self.network.last_wide_block:
+                        change = self._change_of_mean(layer.reads, changed)
+                        hidden = self._blocks[number].change_of_hidden(kernel, normed, *place, unseen)
+                        return torch.cat([change, hidden / self._cells], dim=1)
+                    values = read(kept, changed, *place, by_index)
+                    if values is changed.values and self._last_use[layer.reads] != number:
+                        values = values.clone()
+                    seen = self._blocks[number].add_branch(kernel, values, normed, *place, unseen)
+                    if seen is not None:
+                        rows.narrowed(number, *ends_of(seen, place[0], 2))
+                        columns.narrowed(number, *ends_of(seen, place[1], 1))
+                    windows[number] = Window(values, *place)
+                    if self._last_use[layer.reads] == number:
+                        del windows[layer.reads]
+                    continue
                 if kernel.by_change:
                     untouched = kept.parts(changed.rows, changed.columns, by_index)
                     changed = Window(kernel.change_of(changed.values, untouched), changed.rows, changed.columns)
-                if padding and kept.side == changed.rows.size == changed.columns.size:
-                    crop = changed.values  # all of the map changes: there is nothing to read around it
+                if padding and whole:
+                    crop = changed.values
                 else:
                     crop, padding = read(None if kernel.by_change else kept, changed, *crops, by_index), 0
-                if number == len(layers) - 1 and self.network.ends_in_wide_block:
-                    return self._wide_end(crop, padding, changed, *place)
                 other = None
                 if layer.adds is not None:
                     other = read(self._maps[layer.adds], windows[layer.adds], *place, by_index)
@@ -185,10 +216,10 @@ class KeptSlice:
             self._mean = self._maps[last].part(whole, whole).float().mean((0, 1))
             return self.answers([torch.zeros_like(self._mean)[None]])[0]
         kernel, source = network.kernels[-1], network.layers[-1].reads
-        self._hidden_sum = self._hidden.part(whole, whole).sum((0, 1), dtype=torch.float32)
+        hidden = self._blocks[last].hidden.all.sum((0, 1), dtype=torch.float32)
         self._mean = self._maps[source].part(whole, whole).float().mean((0, 1))
-        self._mean += kernel.narrow_weight @ (self._hidden_sum / self._cells) + kernel.narrow_bias
-        nothing = torch.zeros(1, len(self._mean) + len(self._hidden_sum), device=network.device)
+        self._mean += kernel.narrow_weight @ (hidden / self._cells) + kernel.narrow_bias
+        nothing = torch.zeros(1, len(self._mean) + len(hidden), device=network.device)
         return self.answers([nothing])[0]
 
     def _end(self, window: Window) -> torch.Tensor:
@@ -199,18 +230,6 @@ class KeptSlice:
         side = round(self._cells**0.5)
         whole = Span(np.zeros(len(window.values), int), side)
         return read(last, window, whole, whole, self.network.by_index)
-
-    def _wide_end(self, crop: torch.Tensor, padding: int, changed: Window, rows: Span, columns: Span) -> torch.Tensor:
-        """What a changed input of the last wide block changes of the mean: of that input, and of the hidden rows."""
-        n, cells = len(crop), rows.size * columns.size
-        hidden = self.network.kernels[-1].hidden(crop, padding)[: n * cells].view(n, cells, -1)
-        hidden = hidden.sum(1, dtype=torch.float32)
-        if cells == self._cells:
-            hidden -= self._hidden_sum
-        else:
-            hidden -= self._hidden.parts(rows, columns, self.network.by_index).sum((1, 2), dtype=torch.float32)
-        change = self._change_of_mean(self.network.layers[-1].reads, changed)
-        return torch.cat([change, hidden / self._cells], dim=1)
 
     def _change_of_mean(self, number: int, window: Window) -> torch.Tensor:
         untouched = self._maps[number].parts(window.rows, window.columns, self.network.by_index)

@@ -222,7 +222,7 @@ class WideBlockKernel:
 
     def __init__(self, layer: WideBlock, dtype: torch.dtype, device: torch.device) -> None:
         depthwise, norm = layer.depthwise, layer.norm
-        self._margin, self._dtype = layer.reach.padding, dtype
+        self._dtype = dtype
         self._depthwise = Convolve(depthwise, depthwise.weight.detach(), depthwise.bias.detach(), dtype, device)
         self._norm = ChannelNorm(norm, False, dtype, device)
         weight, bias = layer.widen.weight.detach().double(), layer.widen.bias.detach().double()
@@ -235,16 +235,17 @@ class WideBlockKernel:
         self._narrow = Linear(self.narrow_weight, self.narrow_bias, dtype, device)
         self.narrow_weight = self.narrow_weight.to(device, torch.float32)
 
-    def hidden(self, x: torch.Tensor, padding: int = 0) -> torch.Tensor:
-        """The wide rows ``(m, 4 c)`` of a crop; behind those of the window's cells there may be some of no meaning."""
-        y = self._norm(self._depthwise(x.to(self._dtype), padding=padding))
-        return self._widen(_padded_rows(y.view(-1, y.shape[-1])), gelu=True)
+    def normed(self, crop: torch.Tensor, padding: int = 0) -> torch.Tensor:
+        """The normed cells ``(n, h, w, c)`` of a crop: all that the products read."""
+        return self._norm(self._depthwise(crop.to(self._dtype), padding=padding))
 
-    def __call__(self, x: torch.Tensor, other: None = None, padding: int = 0) -> torch.Tensor:
-        margin = self._margin - padding
-        inner = x[:, margin : x.shape[1] - margin, margin : x.shape[2] - margin]
-        branch = self._narrow(self.hidden(x, padding))
-        return inner + branch[: inner.shape[:3].numel()].view(inner.shape)
+    def hidden(self, normed: torch.Tensor) -> torch.Tensor:
+        """The wide rows ``(m, 4 c)`` of normed rows ``(m, c)``."""
+        return self._widen(_padded_rows(normed), gelu=True)[: len(normed)]
+
+    def branch(self, normed: torch.Tensor) -> torch.Tensor:
+        """What the block adds to its input, rows ``(m, c)`` of normed rows ``(m, c)``."""
+        return self._narrow(self._widen(_padded_rows(normed), gelu=True))[: len(normed)]
 
 
 def _padded_rows(rows: torch.Tensor) -> torch.Tensor:

@@ -54,6 +54,16 @@ class IncrementalNetwork:
         return self.head_of_mean is not None and isinstance(self.layers[-1], WideBlock)
 
     @property
+    def last_wide_block(self) -> int | None:
+        """The number of the layer that :attr:`ends_in_wide_block`, or None."""
+        return len(self.layers) - 1 if self.ends_in_wide_block else None
+
+    @property
+    def skips(self) -> bool:
+        """Whether rows that this arithmetic takes for unchanged are left out: on a CPU, where finding them is cheap."""
+        return self.dtype != torch.float32 and self.device.type == "cpu"
+
+    @property
     def keeps_float32(self) -> bool:
         """Whether what is kept of a slice is the same in every precision: all layers round only what changes."""
         return all(isinstance(layer, (Convolution, Pooling)) for layer in self.layers)

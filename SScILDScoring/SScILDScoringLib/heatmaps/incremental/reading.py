@@ -5,6 +5,7 @@ Both ways give the same: slice by slice, which copies little, and by index tenso
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,28 @@ class KeptMap:
     def __init__(self, values: torch.Tensor, padding: int) -> None:
         self.side, self.padding = len(values), padding
         self._padded = F.pad(values, (0, 0, padding, padding, padding, padding)).contiguous()
+        self._rounded: KeptMap | None = None
+
+    def rounded(self, dtype: torch.dtype) -> KeptMap:
+        """The same map in another arithmetic; made once."""
+        if self._padded.dtype == dtype:
+            return self
+        if self._rounded is None:
+            rounded = copy.copy(self)
+            rounded._padded = self._padded.to(dtype)
+            self._rounded = rounded  # complete before another thread sees it
+        return self._rounded
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the values."""
+        return self._padded.dtype
+
+    @property
+    def all(self) -> torch.Tensor:
+        """The values without the zeros around them, ``(side, side, c)``."""
+        inside = slice(self.padding, self.padding + self.side)
+        return self._padded[inside, inside]
 
     def part(self, rows: Span, columns: Span, n: int = 0) -> torch.Tensor:
         """A view of the part that position ``n`` of a group reads, ``(h, w, c)``."""
@@ -67,8 +90,9 @@ def read(kept: KeptMap | None, changed: Window, rows: Span, columns: Span, by_in
 
 
 def _read_by_slices(kept: KeptMap | None, changed: Window, rows: Span, columns: Span) -> torch.Tensor:
-    n, shape = len(rows.starts), (rows.size, columns.size, changed.values.shape[-1])
-    result = changed.values.new_zeros((n, *shape)) if kept is None else changed.values.new_empty((n, *shape))
+    shape = (len(rows.starts), rows.size, columns.size, changed.values.shape[-1])
+    result = changed.values.new_zeros(shape) if kept is None else changed.values.new_empty(shape, dtype=kept.dtype)
+    n = len(result)
     for i in range(n):
         if kept is not None:
             result[i] = kept.part(rows, columns, i)
@@ -85,8 +109,10 @@ def _read_by_index(kept: KeptMap | None, changed: Window, rows: Span, columns: S
     inside = ((y >= 0) & (y < changed.rows.size))[:, :, None] & ((x >= 0) & (x < changed.columns.size))[:, None, :]
     y, x = y.clamp(0, changed.rows.size - 1), x.clamp(0, changed.columns.size - 1)
     n = torch.arange(len(y), device=device)[:, None, None]
-    around = changed.values.new_zeros(()) if kept is None else kept.parts(rows, columns, True)
-    return torch.where(inside[..., None], changed.values[n, y[:, :, None], x[:, None, :]], around)
+    values = changed.values[n, y[:, :, None], x[:, None, :]]
+    if kept is None:
+        return torch.where(inside[..., None], values, values.new_zeros(()))
+    return torch.where(inside[..., None], values.to(kept.dtype), kept.parts(rows, columns, True))
 
 
 def _cells(span: Span, offset: int, device: torch.device) -> torch.Tensor:

@@ -13,6 +13,9 @@ SIZES = 64
 """Windows of a map have at most about so many different sizes along an axis: every new size of a layer's input costs
 the preparation of its kernel."""
 
+NARROWED_SIZES = 16
+"""The same where every slice brings windows of other sizes."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -25,23 +28,62 @@ class Span:
     size: int
 
 
-@dataclass(frozen=True)
 class Route:
-    """What a change meets on its way through the network, along one axis.
+    """What the changes of a group meet on their way through the network, along one axis.
+
+    Layers are asked for in their order. Where a change turns out to end earlier than it might have, it is
+    :meth:`narrowed`, and the windows of the layers behind are smaller.
 
     Args:
-        entry: the window of the network's input.
-        windows: of every layer's output, the cells that are computed again.
-        crops: of every layer's input, the cells that are read for them.
+        layers: the network's description.
+        sizes: cells of every layer's output; under INPUT, those of the input.
+        first, last: of the input, for every position, the first changed cell, and the one behind the last.
+        limits: of layers' outputs, the cells beyond which changes are left out; may be empty.
     """
 
-    entry: Span
-    windows: tuple[Span, ...]
-    crops: tuple[Span, ...]
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        sizes: dict[int, int],
+        first: np.ndarray,
+        last: np.ndarray,
+        limits: dict[int, tuple[np.ndarray, np.ndarray]],
+    ) -> None:
+        self._layers, self._sizes, self._limits = layers, sizes, limits
+        self._changed = {INPUT: (first, last)}
+        self._different = SIZES
+        self.entry = _span(first, last, sizes[INPUT], SIZES)
 
-    def window(self, layer: int) -> Span:
-        """The window of a layer's output, or of the input."""
-        return self.entry if layer == INPUT else self.windows[layer]
+    def through(self, number: int) -> tuple[Span, Span]:
+        """The window of a layer's output that is computed again, and the crop of its input that is read for it."""
+        layer, size = self._layers[number], self._sizes[number]
+        kernel, stride, padding = layer.reach
+        first, last = reached(layer, self._changed, size)
+        if number in self._limits:
+            first, last = np.maximum(first, self._limits[number][0]), np.minimum(last, self._limits[number][1])
+        self._changed[number] = first, last
+        window = _span(first, last, size, self._different)
+        return window, Span(window.starts * stride - padding, (window.size - 1) * stride + kernel)
+
+    def narrowed(self, number: int, first: np.ndarray, last: np.ndarray) -> None:
+        """Says where the cells of a layer's output lie that changed in truth, besides those of the input it adds."""
+        source_first, source_last = self._changed[self._layers[number].reads]
+        self._changed[number] = np.minimum(first, source_first), np.maximum(last, source_last)
+        self._different = NARROWED_SIZES
+
+
+def reached(
+    layer: Layer, changed: dict[int, tuple[np.ndarray, np.ndarray]], size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """First changed cell of a layer's output and the one behind the last, for those of the layers in front of it."""
+    kernel, stride, padding = layer.reach
+    first, last = changed[layer.reads]
+    first = np.clip(-((kernel - 1 - padding - first) // stride), 0, size)
+    last = np.clip((last - 1 + padding) // stride + 1, first, size)
+    if layer.adds is not None:
+        other_first, other_last = changed[layer.adds]
+        first, last = np.minimum(first, other_first), np.maximum(last, other_last)
+    return first, last
 
 
 def sizes_along(layers: Sequence[Layer], size: int) -> list[int]:
@@ -74,34 +116,26 @@ class Routes:
         last: np.ndarray,
         halo: Sequence[int] | None = None,
     ) -> None:
-        self._layers, self._size, self._sizes = layers, size, sizes_along(layers, size)
-        self._changed: dict[int, tuple[np.ndarray, np.ndarray]] = {INPUT: (first, last)}
-        entered: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._layers, self._first, self._last = layers, first, last
+        self._sizes = dict(enumerate(sizes_along(layers, size))) | {INPUT: size}
+        self._limits: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        if halo is None:
+            return
+        changed, entered = {INPUT: (first, last)}, {}
         for number, (layer, stage) in enumerate(zip(layers, stages_of(layers), strict=True)):
-            kernel, stride, padding = layer.reach
-            first, last = self._changed[layer.reads]
-            first = np.clip(-((kernel - 1 - padding - first) // stride), 0, self._sizes[number])
-            last = np.clip((last - 1 + padding) // stride + 1, first, self._sizes[number])
-            if layer.adds is not None:
-                other_first, other_last = self._changed[layer.adds]
-                first, last = np.minimum(first, other_first), np.maximum(last, other_last)
-            if halo is not None:
-                entry_first, entry_last = entered.setdefault(stage, (first, last))
-                first = np.maximum(first, entry_first - halo[stage])
-                last = np.minimum(last, entry_last + halo[stage])
-            self._changed[number] = first, last
+            first, last = reached(layer, changed, self._sizes[number])
+            entry_first, entry_last = entered.setdefault(stage, (first, last))
+            changed[number] = (
+                np.maximum(first, entry_first - halo[stage]),
+                np.minimum(last, entry_last + halo[stage]),
+            )
+        self._limits = changed
 
     def of(self, positions: Sequence[int]) -> Route:
         """The way of a group of positions."""
         group = np.asarray(positions)
-        windows, crops = [], []
-        for number, (layer, size) in enumerate(zip(self._layers, self._sizes, strict=True)):
-            kernel, stride, padding = layer.reach
-            window = _span(*(ends[group] for ends in self._changed[number]), size)
-            windows.append(window)
-            crops.append(Span(window.starts * stride - padding, (window.size - 1) * stride + kernel))
-        entry = _span(*(ends[group] for ends in self._changed[INPUT]), self._size)
-        return Route(entry, tuple(windows), tuple(crops))
+        limits = {number: (first[group], last[group]) for number, (first, last) in self._limits.items()}
+        return Route(self._layers, self._sizes, self._first[group], self._last[group], limits)
 
 
 def whole_route(layers: Sequence[Layer], size: int) -> Route:
@@ -109,8 +143,8 @@ def whole_route(layers: Sequence[Layer], size: int) -> Route:
     return Routes(layers, size, np.array([0]), np.array([size])).of([0])
 
 
-def _span(first: np.ndarray, last: np.ndarray, size: int) -> Span:
-    unit = max(size // SIZES, 1)
+def _span(first: np.ndarray, last: np.ndarray, size: int, different: int) -> Span:
+    unit = max(size // different, 1)
     length = max(int((last - first).max()), 1)
     length = min(-(-length // unit) * unit, size)
     return Span(np.clip(first, 0, size - length), length)
