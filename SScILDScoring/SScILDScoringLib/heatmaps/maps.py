@@ -30,7 +30,8 @@ class HeatMaps:
         network_runs: how many inputs S-Net was run on, the untouched slice included.
         seconds: wall time.
         precision: of the network's arithmetic: ``fp32``, ``bf16`` or ``fp16``.
-        exact: whether every cell of the network that a patch reaches was recomputed; False for a preview.
+        exact: whether every change was followed through the network as far as its arithmetic goes: in fp32 every cell
+            that a patch reaches was recomputed, in bf16 every one whose change exceeds rounding. False for a preview.
         tolerance: largest difference from the exact answer in fp32 (of a preview: from the exact answer) on the
             ``checked_positions``, as a share of the maps' largest absolute value; None where nothing was checked.
         checked_positions: how many positions were computed twice to measure the tolerance.

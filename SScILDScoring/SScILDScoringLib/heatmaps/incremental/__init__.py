@@ -2,10 +2,10 @@
 
 The maps of the untouched slice are kept. For a patch, every layer gets the changed window with as much of the kept
 map around it as it looks at; the window grows from layer to layer, and where it fills the map the map is computed.
-Nothing is left out, so that the answer is the network's own, up to rounding. Nor is anything computed that rounding
-hides: in bf16 on a CPU, cells of wide blocks whose normed values change by less than rounding moves them keep what
-they had. That leaves most of the products of ConvNeXt-Tiny out and makes the answers more precise, not
-less: two roundings of the same number no longer differ.
+In fp32 nothing is left out, so that the answer is the network's own, up to rounding. In bf16 on a CPU, cells of wide
+blocks whose normed values change by no more than rounding moves them keep what they had: that leaves most of
+ConvNeXt-Tiny's products out. It is an approximation of the size of bf16's own, no identity; like that one it is part of
+the difference from fp32 that is measured on a few positions of every map.
 
     route.py     which cells change, layer by layer, and which cells must be read for them
     kernels.py   the layers ready to run: affine parts folded, weights packed
