@@ -238,8 +238,8 @@ def test_every_kind_asks_for_what_the_command_understands(driver, table, surroun
 def test_a_study_is_started_paused_stopped_found_again_and_gone_on_with(driver, openModule, place, table):
     ui = studies(driver).ui
     driver.chooseTable(table)
-    # Checkpoints at almost every step make the first fold long enough to be stopped in its middle.
-    chooseFile(driver, config(place, None, "own", steps=30, validate_every=30, checkpoint_minutes=0.001))
+    # Steps and checkpoints enough to be seen at work, paused and stopped in its middle, also on a fast computer.
+    chooseFile(driver, config(place, None, "own", steps=400, validate_every=400, checkpoint_minutes=0.001))
     assert ui.studyPresetComboBox.currentText == "own.yaml"
     ui.studyNameEdit.setText("my folds")
     ui.studyStartButton.click()
@@ -274,7 +274,7 @@ def test_a_study_is_started_paused_stopped_found_again_and_gone_on_with(driver, 
     again.waitUntil(lambda: (folder / "crossvalidation.md").is_file(), "the report")
     again.settle()
     assert [row[1] for row in again.table(ui.studyJobsTable)] == ["done", "done"]
-    assert JobFolder(folder / "fold_1").done.steps == 30
+    assert JobFolder(folder / "fold_1").done.steps == 400
     assert "all folds" in [row[0] for row in again.table(ui.studyResultTable)]
     again.waitUntil(lambda: not studies(again).view._writing(studies(again).view.run), "the end of its process")
     assert "finished" in ui.studyStateLabel.text
