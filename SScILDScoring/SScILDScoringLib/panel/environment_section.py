@@ -14,31 +14,45 @@ from .table_widgets import fitTable, prepareTable, setCell
 
 
 class EnvironmentSection:
-    """Packages with their versions, installation after asking, the worker process."""
+    """Packages with their versions, installation after asking, the worker process.
+
+    The training module's section is one of these, too: with other widgets (``prefix``), packages and sentences.
+    """
+
+    prefix = "environment"
 
     def __init__(self, desk: Desk) -> None:
         self.desk, self.ui = desk, desk.ui
-        self.row = JobRow(desk.ui, "environment")
+        self.row = JobRow(desk.ui, self.prefix)
         ui = desk.ui
-        prepareTable(ui.environmentTable, _columns(), rows=len(packages.PACKAGES), wide=3)
+        self.table = getattr(ui, f"{self.prefix}Table")
+        prepareTable(self.table, _columns(), rows=len(self.packages()), wide=3)
         ui.installButton.clicked.connect(self.install)
         ui.checkAgainButton.clicked.connect(self.check)
         ui.workerLogButton.clicked.connect(self.showLog)
         ui.restartWorkerButton.clicked.connect(self.restartWorker)
         desk.onRefresh(self.refresh)
 
+    def packages(self) -> tuple[packages.Package, ...]:
+        """What is needed."""
+        return packages.PACKAGES
+
+    def reopen(self) -> None:
+        """After something was installed, or the worker ended: the CT goes to a new worker."""
+        self.desk.open()
+
     def check(self, *_args) -> None:
         """Looks again at what is installed; opens the section when something is missing."""
-        self.desk.missingPackages = packages.missing()
-        for row, package in enumerate(packages.PACKAGES):
+        self.desk.missingPackages = packages.missing(self.packages())
+        for row, package in enumerate(self.packages()):
             problem = package.problem
-            setCell(self.ui.environmentTable, row, 0, package.name)
-            setCell(self.ui.environmentTable, row, 1, package.version or "–")
-            setCell(self.ui.environmentTable, row, 2, package.least)
-            setCell(self.ui.environmentTable, row, 3, problem or _("ready"), bold=bool(problem))
-        fitTable(self.ui.environmentTable)
+            setCell(self.table, row, 0, package.name)
+            setCell(self.table, row, 1, package.version or "–")
+            setCell(self.table, row, 2, package.least)
+            setCell(self.table, row, 3, problem or _("ready"), bold=bool(problem))
+        fitTable(self.table)
         if self.desk.missingPackages:
-            self.ui.environmentSection.collapsed = False
+            getattr(self.ui, f"{self.prefix}Section").collapsed = False
         self.desk.refresh()
 
     def install(self, *_args) -> None:
@@ -57,7 +71,7 @@ class EnvironmentSection:
                 self.row.fail(message, self.install, details)
             else:
                 self.row.tell(message)
-            self.desk.open()
+            self.reopen()
             self.desk.refresh()
 
     def showLog(self, *_args) -> None:
@@ -66,10 +80,10 @@ class EnvironmentSection:
         slicer.util.infoDisplay(_("The last lines of the worker are below."), detailedText=text)
 
     def restartWorker(self, *_args) -> None:
-        """Ends the worker and opens the CT in a new one."""
+        """Ends the worker; a new one is started when it is needed."""
         self.desk.cancel()
         self.desk.worker.stop()
-        self.desk.open()
+        self.reopen()
         self.desk.refresh()
 
     def refresh(self) -> None:

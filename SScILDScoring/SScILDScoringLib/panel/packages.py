@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slicer.i18n import tr as _
@@ -72,7 +73,7 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.match(r"[\d.]*", version)[0].split(".") if number)
 
 
-def missing() -> list[Package]:
+def missing(needed: Sequence[Package] = PACKAGES) -> list[Package]:
     """The packages that are missing or too old."""
     importlib.invalidate_caches()
-    return [package for package in PACKAGES if package.problem]
+    return [package for package in needed if package.problem]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 from SScILDScoringLib.panel import packages as scoring
 from SScILDScoringLib.panel.packages import Package
 
@@ -28,5 +26,4 @@ def packages() -> tuple[Package, ...]:
 
 def missing() -> list[Package]:
     """The packages that are missing or too old."""
-    importlib.invalidate_caches()
-    return [package for package in packages() if package.problem]
+    return scoring.missing(packages())
