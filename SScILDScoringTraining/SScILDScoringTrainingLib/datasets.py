@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from .loop.signals import outlive_signals
+
 Sample = Mapping[str, np.ndarray]
 
 
@@ -53,7 +55,7 @@ class BatchStream(IterableDataset):
 
 def loader(stream: BatchStream, workers: int) -> DataLoader:
     """A loader of the stream's batches in order; ``workers`` processes prepare them ahead (0: none)."""
-    ahead = {"prefetch_factor": 8, "persistent_workers": False} if workers else {}
+    ahead = {"prefetch_factor": 8, "persistent_workers": False, "worker_init_fn": outlive_signals} if workers else {}
     return DataLoader(stream, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(), **ahead)
 
 

@@ -118,15 +118,18 @@ class _Shared:
     def _run(self, tasks: Sequence[tuple[int, torch.dtype]]) -> dict[tuple[int, torch.dtype], np.ndarray]:
         """The network's answers to windows in precisions, counted from the windows' own bottoms."""
 
-        def answer(task: tuple[int, torch.dtype], check: Callable[[float], None]) -> np.ndarray:
-            found = self._windows.answer(*task, check)
+        def note(task: tuple[int, torch.dtype]) -> None:
             self._answered.add(task[0])
-            return found
 
-        return self._in_crew(tasks, answer, 1.0)
+        return self._in_crew(tasks, lambda task, check: self._windows.answer(*task, check), 1.0, note)
 
-    def _in_crew(self, tasks: Sequence, work: Callable, cost: float) -> dict:
-        """``work(task, check)`` for every task; ``cost`` is a task's share of the whole work in windows."""
+    def _in_crew(
+        self, tasks: Sequence, work: Callable, cost: float, note: Callable[[object], None] = lambda task: None
+    ) -> dict:
+        """``work(task, check)`` for every task; ``cost`` is a task's share of the whole work in windows.
+
+        ``note`` is given each task that is done, one by one, before the tick that tells of it.
+        """
         shares = dict.fromkeys(tasks, 0.0)
         results: dict = {}
 
@@ -147,6 +150,7 @@ class _Shared:
         told()
         for task, result in in_crew(tasks, do, torch.get_num_threads(), told):
             shares[task], results[task] = 1.0, result
+            note(task)
             told()
         self._before += cost * len(tasks)
         return results

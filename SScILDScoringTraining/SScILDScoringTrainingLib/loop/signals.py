@@ -11,21 +11,35 @@ GRACE_SECONDS = 10.0
 """How long a loading process outlives SIGTERM."""
 
 
+def outlive_signals(worker: int) -> None:
+    """Makes a loading process go on until its parent has no more need of it (a DataLoader's ``worker_init_fn``).
+
+    Ctrl-C in a terminal and a cluster's SIGTERM reach the loading processes as well. One that ended at once would make
+    the step fail that is to be kept. It lives for :data:`GRACE_SECONDS` after SIGTERM at most. torch gives its loading
+    processes a handler of its own for SIGTERM, so this must come after it; a handler inherited by fork is lost.
+    """
+
+    def end_later(number: int, frame) -> None:
+        last = threading.Timer(GRACE_SECONDS, os._exit, (1,))
+        last.daemon = True
+        last.start()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, end_later)
+
+
 class Politely:
     """Within the block the first SIGINT or SIGTERM only sets :attr:`asked`; a second one acts at once.
 
     The trainer then saves and calls :meth:`obey`, which hands the signal to whoever handled it before. Outside the
-    main thread, where Python delivers no signals, nothing changes. Ctrl-C in a terminal and a cluster's SIGTERM reach
-    the loading processes too, which were forked with this handler: they go on until their parent has no more need of
-    them, after SIGTERM for :data:`GRACE_SECONDS` at most. One that ended at once would make the step fail that is to
-    be kept.
+    main thread, where Python delivers no signals, nothing changes. The loading processes need
+    :func:`outlive_signals`.
     """
 
     def __init__(self) -> None:
         self._number: int | None = None
         self._former: dict = {}
         self._woken = threading.Event()
-        self._owner = os.getpid()
 
     @property
     def asked(self) -> bool:
@@ -56,12 +70,6 @@ class Politely:
         raise KeyboardInterrupt
 
     def _note(self, number: int, frame) -> None:
-        if os.getpid() != self._owner:
-            if number == signal.SIGTERM:
-                last = threading.Timer(GRACE_SECONDS, os._exit, (1,))
-                last.daemon = True
-                last.start()
-            return
         if self.asked:
             former = self._former.get(number)
             if callable(former):
