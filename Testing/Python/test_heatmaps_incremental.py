@@ -20,7 +20,7 @@ from SScILDScoringLib.heatmaps.incremental import Change, IncrementalNetwork, Pl
 from SScILDScoringLib.heatmaps.incremental.blocks import UNSEEN
 from SScILDScoringLib.heatmaps.incremental.crew import in_crew
 from SScILDScoringLib.heatmaps.incremental.kernels import WideBlockKernel
-from SScILDScoringLib.heatmaps.precision import choose_precision, multiplies_bf16
+from SScILDScoringLib.heatmaps.precision import choose_precision, has_bf16_matrix_unit, multiplies_bf16
 from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
 from SScILDScoringLib.models import ModelBundle
 from SScILDScoringLib.networks import build_s_net
@@ -80,6 +80,16 @@ def true_answers(network, image, changes):
     return answers
 
 
+def own_rounding(network, image, changes, wanted):
+    """How far the network's own answers in float32 are from ``wanted``, as differences from the untouched slice."""
+    images = np.repeat(image[None], 1 + len(changes), axis=0)
+    for n, change in enumerate(changes, start=1):
+        images[n, change.rows, change.columns] = change.values
+    with torch.inference_mode():
+        answers = np.concatenate([network(torch.from_numpy(one)[None, None]).double().numpy() for one in images])
+    return np.abs(answers[1:] - answers[0] - (wanted[1:] - wanted[0])).max()
+
+
 NETWORKS = [
     ("convnext_atto", {"layer_scale": 1.0}, 96),
     ("convnext_atto", {"layer_scale": 1.0}, 90),
@@ -106,9 +116,10 @@ def test_changed_windows_are_answered_as_the_network_answers_the_whole_slice(nam
     alone = kept.answers([kept.ends(plan, [n]) for n in everything])
     together = kept.answers([kept.ends(plan, everything)])
     change = wanted[1:] - wanted[0]
-    # A score's own rounding in float32 is a few 1e-7 of it; what remains of it in a difference is no error of ours.
-    allowed = 1e-4 * np.abs(change).max() + 2e-6 * np.abs(wanted).max()
-    assert np.abs(change).max() > 100 * 2e-6 * np.abs(wanted).max()
+    # What float32 makes of whole slices, too, is no error of ours; it depends on the processor.
+    rounding = own_rounding(network, image, changes, wanted)
+    allowed = 1e-4 * np.abs(change).max() + 3 * rounding
+    assert np.abs(change).max() > 100 * rounding
     assert np.abs(alone - kept.baseline - change).max() < allowed
     assert np.abs(together - kept.baseline - change).max() < allowed
 
@@ -137,24 +148,28 @@ def test_a_halo_that_reaches_everything_leaves_nothing_out_and_a_small_one_does(
     assert np.abs(narrow - exact).max() > 10 * np.abs(wide - exact).max() + 1e-4
 
 
-def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_the_better_for_it(monkeypatch):
+def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_as_good(monkeypatch):
     network = network_with_random_weights("convnext_atto", layer_scale=0.3)
-    image = np.random.default_rng(0).random((256, 256)).astype(np.float32)
+    rows, branch = [], WideBlockKernel.branch
+    monkeypatch.setattr(WideBlockKernel, "branch", lambda self, x: (rows.append(len(x)), branch(self, x))[1])
     changes = [
         Change(slice(y, y + 40), slice(x, x + 30), np.ones((40, 30), np.float32)) for y, x in ((9, 20), (90, 99))
     ]
-    change = np.diff(true_answers(network, image, changes)[[0, 1, 0, 2]], axis=0)[[0, 2]]
-    kept = IncrementalNetwork(network, "bf16", CPU).keep(image)
-    rows, branch = [], WideBlockKernel.branch
-    monkeypatch.setattr(WideBlockKernel, "branch", lambda self, x: (rows.append(len(x)), branch(self, x))[1])
-    errors, computed = [], []
-    for unseen in (None, UNSEEN):
-        rows.clear()
-        found = kept.answers([kept.ends(Plan(kept, changes, unseen=unseen), [0, 1])]) - kept.baseline
-        errors.append(np.abs(found - change).max() / np.abs(change).max())
-        computed.append(sum(rows))
+    errors, computed = np.zeros((2, 6)), [0, 0]
+    for seed in range(6):
+        image = np.random.default_rng(seed).random((256, 256)).astype(np.float32)
+        wanted = true_answers(network, image, changes)
+        change = wanted[1:] - wanted[0]
+        kept = IncrementalNetwork(network, "bf16", CPU).keep(image)
+        for n, unseen in enumerate((None, UNSEEN)):
+            rows.clear()
+            found = kept.answers([kept.ends(Plan(kept, changes, unseen=unseen), [0, 1])]) - kept.baseline
+            errors[n, seed] = np.abs(found - change).max() / np.abs(change).max()
+            computed[n] += sum(rows)
     assert computed[1] < 0.8 * computed[0]
-    assert errors[1] < max(errors[0], 0.01)
+    # Random weights hardly answer to anything, so that rounding shows, and differently on every processor.
+    without, with_them_left_out = errors.mean(axis=1)
+    assert with_them_left_out < max(1.5 * without, 0.01)
 
 
 # ---- maps --------------------------------------------------------------------------------------------------------
@@ -213,15 +228,24 @@ def test_where_bf16_is_too_coarse_float32_does_the_work(convnext, monkeypatch):
     assert render_heat_maps(hu, lung, convnext, HeatMapSettings(30, 24)).precision == "bf16"
 
 
-def test_bf16_is_chosen_only_where_a_matrix_unit_may_be_used():
+def chosen_with(limit: str) -> str:
+    """The arithmetic that a new process chooses whose oneDNN may go as far as ``limit``."""
     code = "from SScILDScoringLib.heatmaps.precision import *; import torch\n"
     code += "print(choose_precision('auto', torch.device('cpu')))"
-    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": limit}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["fp32"]
-    has_unit = bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    return done.stdout.strip()
+
+
+def test_bf16_is_chosen_only_where_the_processor_multiplies_it_and_may():
+    has = torch.cpu.get_capabilities()
+    vector, matrix = bool(has.get("avx512_bf16", False)), bool(has.get("amx_bf16", False))
+    assert chosen_with("AVX512_CORE") == "fp32"
+    assert chosen_with("AVX512_CORE_BF16") == ("bf16" if vector else "fp32")
+    assert chosen_with("AVX512_CORE_AMX") == ("bf16" if vector or matrix else "fp32")
     if "ONEDNN_MAX_CPU_ISA" not in os.environ and torch.backends.mkldnn.is_available():
-        assert multiplies_bf16() == has_unit
+        assert multiplies_bf16() == (vector or matrix)
+        assert has_bf16_matrix_unit() == matrix
     assert choose_precision("bf16", CPU) == "bf16"
     with pytest.raises(SettingsError, match="GPU"):
         choose_precision("fp16", CPU)

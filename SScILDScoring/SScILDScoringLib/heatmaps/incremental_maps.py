@@ -58,6 +58,9 @@ GROUP = {"cpu": 4}
 OTHER_GROUP = 64
 """Positions computed together on a kind of device."""
 
+LEAST_TASKS = 4
+"""Into so many parts the positions of a slice are divided at least."""
+
 HEADS = {True: 8, False: 64}
 """Positions that share a run of the head: one that starts with a mean, and one that reads the whole map, whose first
 layer may be large."""
@@ -93,7 +96,8 @@ class Positions:
         size = self._work.batch_size or GROUP.get(device, OTHER_GROUP)
         crew = torch.get_num_threads() if device == "cpu" else 1
         heads = max(HEADS[kept.network.head_of_mean is not None] // size, 1) * size
-        heads = min(heads, max(-(-len(numbers) // crew), 1))  # few positions are shared out, too
+        # Few positions are shared out, too, and not all come at once: maps appear while they are computed.
+        heads = min(heads, max(-(-len(numbers) // max(crew, LEAST_TASKS)), 1))
         if halo is not None:
             # Windows of like size go together; where they grow to the whole map in the end this would win nothing.
             numbers = sorted(numbers, key=lambda n: self._changes[n].values.shape)

@@ -18,8 +18,8 @@ def choose_precision(asked: str, device: torch.device) -> str:
     """The arithmetic for a device: ``fp32``, ``bf16`` or ``fp16``.
 
     Args:
-        asked: ``auto`` takes bf16 where a matrix unit multiplies it (AMX, CUDA from Ampere on), fp16 on older CUDA
-            devices and fp32 elsewhere, because bf16 without a matrix unit is slower than fp32.
+        asked: ``auto`` takes bf16 where the processor multiplies it (AMX, AVX512-BF16, CUDA from Ampere on), fp16 on
+            older CUDA devices and fp32 elsewhere, because bf16 that has to be emulated is slower than fp32.
 
     Raises:
         SettingsError: no such precision, or one that the device does not have.
@@ -36,11 +36,25 @@ def choose_precision(asked: str, device: torch.device) -> str:
 
 
 def multiplies_bf16() -> bool:
+    """Whether this processor multiplies bf16 by itself, and oneDNN is allowed to use that.
+
+    A matrix unit is not needed: on an AMD EPYC with AVX512-BF16 alone bf16 took 0.65 of the processor time of fp32
+    with the starter and 0.37 with ConvNeXt-Tiny.
+    """
+    return has_bf16_matrix_unit() or _allowed(("avx512_bf16",), ("BF16", "FP16", "AMX", "AVX10"))
+
+
+def has_bf16_matrix_unit() -> bool:
     """Whether this processor has a matrix unit for bf16 (AMX) that oneDNN is allowed to use."""
+    return _allowed(("amx_bf16", "amx_tile"), ("AMX",))
+
+
+def _allowed(names: tuple[str, ...], limits: tuple[str, ...]) -> bool:
+    """Whether the processor has one of the capabilities and no variable keeps oneDNN below the limits that have it."""
     if not torch.backends.mkldnn.is_available() or not torch.backends.mkldnn.enabled:
         return False
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    if not capabilities.get("amx_bf16", capabilities.get("amx_tile", False)):
+    if not any(capabilities.get(name, False) for name in names):
         return False
-    limits = [os.environ[name].upper() for name in ISA_VARIABLES if os.environ.get(name)]
-    return all("AMX" in limit or limit in ("ALL", "DEFAULT") for limit in limits)
+    set_ones = [os.environ[name].upper() for name in ISA_VARIABLES if os.environ.get(name)]
+    return all(one in ("ALL", "DEFAULT") or any(limit in one for limit in limits) for one in set_ones)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..heatmaps.incremental.crew import in_crew
-from ..heatmaps.precision import choose_precision
+from ..heatmaps.precision import has_bf16_matrix_unit
 from ..preprocessing import normalized_patch
 from .compact import CompactWindows
 from .published import PublishedWindows
@@ -54,7 +54,8 @@ def window_answers(
         kind = kind_of(network, volume.shape, depth) if place.type == "cpu" else None
         if kind is not None:
             if precision == "auto":
-                precision = choose_precision("auto", place)
+                # Without a matrix unit the convolutions of these networks are no faster in bf16.
+                precision = "bf16" if has_bf16_matrix_unit() else "fp32"
             return _Shared(kind(network, volume, starts, depth), starts, precision, tick).answers()
         answers = np.empty((len(starts), 5))
         for n, start in enumerate(starts):

@@ -30,11 +30,13 @@ def chosen_device(name: str, local_rank: int = 0) -> torch.device:
 
 
 def low_precision_helps(device: torch.device) -> bool:
-    """Whether bf16 is faster here: on CUDA devices that know it and on CPUs with AMX matrix units."""
+    """Whether bf16 is faster here: on CUDA devices and CPUs that multiply it (AMX, AVX512-BF16)."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(probe and probe())
+    if device.type != "cpu":
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "amx_tile", "avx512_bf16"))
 
 
 class Precision:

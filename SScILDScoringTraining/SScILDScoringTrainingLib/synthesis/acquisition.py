@@ -27,8 +27,8 @@ class AcquisitionSettings:
         streaks_hu: largest amplitude of streaks.
     """
 
-    motion: float = 0.2
-    motion_mm: tuple[float, float] = (2.0, 7.0)
+    motion: float = 0.3
+    motion_mm: tuple[float, float] = (2.0, 9.0)
     blur: float = 0.25
     blur_px: float = 1.2
     sharpen: float = 0.2
@@ -86,14 +86,18 @@ def moved(hu: np.ndarray, spacing_mm: tuple[float, float], rng: np.random.Genera
     rows, columns = (part.astype(np.float32) for part in np.ogrid[top:bottom, left:right])
     # Whence each pixel is moved, as grid_sample wants it: x and y, -1 and 1 in the middle of the outermost pixels.
     whence = np.empty((*weight.shape, 2), np.float32)
-    whence[..., 0] = (columns + weight * np.cos(angle)) * np.float32(2 / max(hu.shape[1] - 1, 1)) - 1
-    whence[..., 1] = (rows + weight * np.sin(angle)) * np.float32(2 / max(hu.shape[0] - 1, 1)) - 1
-    other = functional.grid_sample(
-        torch.from_numpy(hu)[None, None], torch.from_numpy(whence)[None], padding_mode="border", align_corners=True
-    )[0, 0].numpy()
+    source, other = torch.from_numpy(hu)[None, None], np.zeros(weight.shape, np.float32)
+    places = int(rng.integers(1, 4))  # one leaves double borders, several make them hazy
+    for place in range(1, places + 1):
+        way = weight * np.float32(place / places)
+        whence[..., 0] = (columns + way * np.cos(angle)) * np.float32(2 / max(hu.shape[1] - 1, 1)) - 1
+        whence[..., 1] = (rows + way * np.sin(angle)) * np.float32(2 / max(hu.shape[0] - 1, 1)) - 1
+        there = torch.from_numpy(whence)[None]
+        other += functional.grid_sample(source, there, padding_mode="border", align_corners=True)[0, 0].numpy()
+    other *= np.float32(1 / places)
     region = hu[top:bottom, left:right]
     other -= region
-    other *= np.float32(rng.uniform(0.3, 0.6))
+    other *= np.float32(rng.uniform(0.3, 0.6) if places == 1 else rng.uniform(0.5, 0.8))
     region += other
     return hu
 
