@@ -20,7 +20,12 @@ from SScILDScoringLib.heatmaps.incremental import Change, IncrementalNetwork, Pl
 from SScILDScoringLib.heatmaps.incremental.blocks import UNSEEN
 from SScILDScoringLib.heatmaps.incremental.crew import in_crew
 from SScILDScoringLib.heatmaps.incremental.kernels import WideBlockKernel
-from SScILDScoringLib.heatmaps.precision import choose_precision, has_bf16_matrix_unit, multiplies_bf16
+from SScILDScoringLib.heatmaps.precision import (
+    choose_precision,
+    computes_bf16,
+    has_bf16_matrix_unit,
+    multiplies_bf16,
+)
 from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
 from SScILDScoringLib.models import ModelBundle
 from SScILDScoringLib.networks import build_s_net
@@ -28,6 +33,7 @@ from SScILDScoringLib.slice_network import SliceNetwork
 
 STARTER = Path(__file__).parents[2] / "Resources/Models/s_net_starter"
 CPU = torch.device("cpu")
+needs_bf16 = pytest.mark.skipif(not computes_bf16(), reason="this processor is below AVX-512: oneDNN refuses bf16")
 SMALL = {"widths": (8, 8, 16, 16), "blocks": (1, 1, 1, 1)}
 
 
@@ -148,6 +154,7 @@ def test_a_halo_that_reaches_everything_leaves_nothing_out_and_a_small_one_does(
     assert np.abs(narrow - exact).max() > 10 * np.abs(wide - exact).max() + 1e-4
 
 
+@needs_bf16
 def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_as_good(monkeypatch):
     network = network_with_random_weights("convnext_atto", layer_scale=0.3)
     rows, branch = [], WideBlockKernel.branch
@@ -207,6 +214,7 @@ def test_trained_weights_give_the_maps_of_the_reference(starter, size, settings)
     assert np.abs(found.maps - wanted.maps).max() < 1e-4 * np.abs(wanted.maps).max()
 
 
+@needs_bf16
 def test_bf16_says_how_far_it_is_from_float32(convnext):
     hu, lung = drawn_slice()
     settings = HeatMapSettings(30, 12)
@@ -218,6 +226,7 @@ def test_bf16_says_how_far_it_is_from_float32(convnext):
     assert np.abs(quick.maps - exact.maps).max() < 0.3 * np.abs(exact.maps).max()
 
 
+@needs_bf16
 def test_where_bf16_is_too_coarse_float32_does_the_work(convnext, monkeypatch):
     monkeypatch.setattr("SScILDScoringLib.heatmaps.precision.multiplies_bf16", lambda: True)
     monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental_maps.LIMIT", 1e-9)
@@ -246,9 +255,16 @@ def test_bf16_is_chosen_only_where_the_processor_multiplies_it_and_may():
     if "ONEDNN_MAX_CPU_ISA" not in os.environ and torch.backends.mkldnn.is_available():
         assert multiplies_bf16() == (vector or matrix)
         assert has_bf16_matrix_unit() == matrix
-    assert choose_precision("bf16", CPU) == "bf16"
     with pytest.raises(SettingsError, match="GPU"):
         choose_precision("fp16", CPU)
+
+
+def test_bf16_that_the_processor_cannot_compute_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.precision.computes_bf16", lambda: True)
+    assert choose_precision("bf16", CPU) == "bf16"
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.precision.computes_bf16", lambda: False)
+    with pytest.raises(SettingsError, match="choose auto or fp32"):
+        choose_precision("bf16", CPU)
 
 
 # ---- previews ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import torch
 
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.errors import Cancelled
+from SScILDScoringLib.heatmaps.precision import computes_bf16
 from SScILDScoringLib.level_windows import window_answers
 from SScILDScoringLib.level_windows.answers import kind_of, windows_to_check
 from SScILDScoringLib.level_windows.compact import CompactWindows
@@ -20,6 +21,7 @@ from SScILDScoringLib.preprocessing import normalized_patch
 
 DEPTH = 66
 STARTS = (0, 3, 4, 6, 8, 9, 12, 15, 18)
+needs_bf16 = pytest.mark.skipif(not computes_bf16(), reason="this processor is below AVX-512: oneDNN refuses bf16")
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +89,7 @@ def test_the_default_precision_keeps_the_levels_to_a_twentieth_of_a_millimetre(v
         assert np.abs(found.mean(0) - wanted.mean(0)).max() * mm_per_slice < 0.05
 
 
+@needs_bf16
 def test_bf16_is_not_believed_where_it_differs(volume, monkeypatch):
     """A network that reacts too strongly to rounding is computed in fp32 although bf16 was asked for."""
     network = published(3, hidden=64)
@@ -99,6 +102,7 @@ def test_bf16_is_not_believed_where_it_differs(volume, monkeypatch):
     assert np.abs(found - one_by_one(network, volume)).max() < 0.05
 
 
+@needs_bf16
 def test_bf16_is_used_where_it_agrees(volume, monkeypatch):
     network = published(2, hidden=64)
     with torch.no_grad():
@@ -107,6 +111,14 @@ def test_bf16_is_used_where_it_agrees(volume, monkeypatch):
     window_answers(network, volume, STARTS, DEPTH, precision="bf16")
     assert used.count(torch.float32) == len(windows_to_check(len(STARTS)))
     assert used.count(torch.bfloat16) == len(STARTS)
+
+
+def test_where_the_processor_cannot_compute_bf16_float32_does_the_work(volume, monkeypatch):
+    network = published(2, hidden=64)
+    monkeypatch.setattr("SScILDScoringLib.level_windows.answers.computes_bf16", lambda: False)
+    used = precisions_used(monkeypatch)
+    window_answers(network, volume, STARTS, DEPTH, precision="bf16")
+    assert used == [torch.float32] * len(STARTS)
 
 
 def test_a_constant_window_is_zeros_after_the_z_score_here_too():
@@ -183,6 +195,7 @@ def test_the_starters_levels_are_equal_to_a_thousandth_of_a_millimetre():
     assert np.abs(found - wanted).max() * mm_per_slice < 0.001
 
 
+@needs_bf16
 def test_the_starters_levels_in_bf16_are_equal_to_a_twentieth_of_a_millimetre():
     """On a phantom, where the network knows what it says."""
     bundle, scan = default_bundle("l_net"), make_phantom(PhantomSpec(seed=1)).scan

@@ -28,11 +28,21 @@ def choose_precision(asked: str, device: torch.device) -> str:
         raise SettingsError(f"The heat maps' precision is one of {', '.join(PRECISIONS)}, not {asked!r}.")
     if asked == "fp16" and device.type == "cpu":
         raise SettingsError("Heat maps in fp16 need a GPU; choose auto, fp32 or bf16.")
+    if asked == "bf16" and device.type == "cpu" and not computes_bf16():
+        raise SettingsError("This processor cannot compute heat maps in bf16; choose auto or fp32.")
     if asked != "auto":
         return asked
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if device.type == "cpu" and multiplies_bf16() else "fp32"
+
+
+def computes_bf16() -> bool:
+    """Whether bf16 can be computed on this processor at all, be it by emulation: oneDNN refuses it below AVX-512."""
+    if not torch.backends.mkldnn.is_available() or not torch.backends.mkldnn.enabled:
+        return True  # PyTorch's own operators take it everywhere
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is None or bool(supported())
 
 
 def multiplies_bf16() -> bool:

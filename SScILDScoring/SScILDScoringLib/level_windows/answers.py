@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..heatmaps.incremental.crew import in_crew
-from ..heatmaps.precision import has_bf16_matrix_unit
+from ..heatmaps.precision import computes_bf16, has_bf16_matrix_unit
 from ..preprocessing import normalized_patch
 from .compact import CompactWindows
 from .published import PublishedWindows
@@ -41,7 +41,8 @@ def window_answers(
         starts: first slices of the windows.
         depth: slices of a window.
         device: where the network is.
-        precision: ``fp32``; ``bf16``, which is used only where it agrees with fp32 on the windows that are checked;
+        precision: ``fp32``; ``bf16``, which is used only where the processor can compute it and where it agrees with
+            fp32 on the windows that are checked;
             ``auto`` takes bf16 where the processor has matrix units for it.
         tick: called with the share of the work that is done, 0 to 1, and the number of the window that comes next,
             on a CPU every 20 ms; may cancel by raising.
@@ -56,6 +57,8 @@ def window_answers(
             if precision == "auto":
                 # Without a matrix unit the convolutions of these networks are no faster in bf16.
                 precision = "bf16" if has_bf16_matrix_unit() else "fp32"
+            if precision == "bf16" and not computes_bf16():
+                precision = "fp32"
             return _Shared(kind(network, volume, starts, depth), starts, precision, tick).answers()
         answers = np.empty((len(starts), 5))
         for n, start in enumerate(starts):
