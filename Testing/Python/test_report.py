@@ -69,7 +69,7 @@ def result() -> ScanResult:
         np.random.default_rng(3).integers(-950, -700, (40, 64, 64)).astype(np.int16),
         (-48.0, -48.0, -100.0),
         SPACING,
-        identity={"PatientName": "Doe^Jane", "PatientID": "ID-778899", "path": "/home/jane/doe_jane.nii.gz"},
+        identity={"PatientName": "Doe^Jane", "PatientID": "ID-778899", "path": "/data/jane/doe_jane.nii.gz"},
     )
     labels = np.zeros(scan.shape, np.uint8)
     labels[4:37, 16:48, 10:28] = 1

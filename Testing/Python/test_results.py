@@ -38,7 +38,7 @@ def upside_down_scan():
     voxels = np.random.default_rng(0).integers(-1000, 400, (50, 8, 6)).astype(np.int16)
     matrix = np.diag([-0.7, 0.8, -2.0, 1.0])
     matrix[:3, 3] = (3.0, -2.0, 98.0)
-    identity = {"PatientName": "Doe^Jane", "PatientID": "4711", "path": "/home/jane/ct.nii"}
+    identity = {"PatientName": "Doe^Jane", "PatientID": "4711", "path": "/data/jane/ct.nii"}
     return scan_from_array(voxels, matrix, identity, {"kvp": np.float32(120), "kernel": "B70f"})
 
 
