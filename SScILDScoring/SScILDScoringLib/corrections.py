@@ -23,7 +23,7 @@ from pathlib import Path
 from .errors import TableError
 from .files import write_text
 from .levels import Level
-from .scores import PATTERNS
+from .scores import PATTERNS, fit_together
 
 FILE = "corrections.csv"
 COLUMNS = ("level", "position_mm", *(p.value for p in PATTERNS), "observer")
@@ -52,7 +52,7 @@ class Correction:
         if self.scores is None:
             return
         tot, gg, ret = self.scores
-        if not (min(gg, ret) >= 0 and max(gg, ret) <= tot <= min(gg + ret, 100)):
+        if not (min(gg, ret) >= 0 and tot <= 100 and fit_together(tot, gg, ret)):
             raise TableError(
                 f"Level {self.level:d}: TOT {tot:g} must lie between the larger of GG {gg:g} and RET {ret:g} and "
                 "their sum, and within 0 to 100."

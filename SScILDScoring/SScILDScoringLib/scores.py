@@ -33,6 +33,18 @@ def rounded(percent: float | np.ndarray) -> np.ndarray | int:
     return values.astype(int) if np.ndim(values) else int(values)
 
 
+ONE_DECIMAL = 0.15
+"""Percentage points that TOT, GG and RET together lose at most when each is written with one decimal."""
+
+
+def fit_together(tot: float, gg: float, ret: float) -> bool:
+    """Whether TOT can be the union of GG and RET (method.md section 1): max(GG, RET) <= TOT <= GG + RET, in percent.
+
+    Exact scores may have been rounded to one decimal each (:data:`ONE_DECIMAL`).
+    """
+    return max(gg, ret) - ONE_DECIMAL <= tot <= gg + ret + ONE_DECIMAL
+
+
 @dataclass(frozen=True)
 class SliceScores:
     """Raw network answers of one slice, in percent of its lung area.

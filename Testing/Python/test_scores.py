@@ -11,6 +11,7 @@ from SScILDScoringLib.scores import (
     Pattern,
     SliceScores,
     Stage,
+    fit_together,
     goh_stage,
     patient_extent,
     rounded,
@@ -58,6 +59,21 @@ def test_the_whole_lung_is_weighted_by_lung_volume_and_not_rounded():
     scores = (SliceScores((50.0, 10.0, 4.0)), SliceScores((0.0, -20.0, 1.0)))
     profile = LungProfile((3, 4), (8, 7), (10.0, 12.0), (3000.0, 1000.0), scores)
     assert np.allclose(profile.extent, (37.5, 7.5, 3.25))
+
+
+@pytest.mark.parametrize(
+    ("scores", "fit"),
+    [
+        ((55.7, 48.8, 6.9), True),  # the sum of the two as numbers of the computer is a little less
+        ((20.0, 20.1, 0.0), True),  # each written with one decimal
+        ((20.0, 10.1, 10.0), True),
+        ((25, 20, 0), False),
+        ((15, 20, 0), False),
+        ((20.5, 10.1, 10.2), False),
+    ],
+)
+def test_tot_is_the_union_of_gg_and_ret_also_where_exact_scores_were_written_with_one_decimal(scores, fit):
+    assert fit_together(*scores) == fit
 
 
 def test_a_profile_has_one_entry_for_every_slice():

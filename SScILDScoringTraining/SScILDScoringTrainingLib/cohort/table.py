@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from SScILDScoringLib.errors import SettingsError, TableError
 from SScILDScoringLib.levels import Level
+from SScILDScoringLib.scores import fit_together
 
 from ..config import expand
 from ..csv_files import CsvContent, one_line, read_csv
@@ -247,7 +248,7 @@ class _Row:
                 self._add("score_range", column, f"{column} is a percentage from 0 to 100, not {value:g}.")
                 return False
         tot, gg, ret = values
-        if not max(gg, ret) <= tot <= min(gg + ret, 100):
+        if not fit_together(tot, gg, ret):
             text = (
                 f"level {level:d}: TOT {tot:g} must lie between the larger of GG {gg:g} and RET {ret:g} and their sum."
             )
