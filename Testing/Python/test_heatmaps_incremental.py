@@ -17,9 +17,8 @@ from SScILDScoringLib.errors import ModelError, SettingsError
 from SScILDScoringLib.heatmaps import render_heat_maps
 from SScILDScoringLib.heatmaps.calibration import calibrated_halo
 from SScILDScoringLib.heatmaps.incremental import Change, IncrementalNetwork, Plan
-from SScILDScoringLib.heatmaps.incremental.blocks import UNSEEN
+from SScILDScoringLib.heatmaps.incremental.blocks import UNSEEN, WideBlockKernel
 from SScILDScoringLib.heatmaps.incremental.crew import in_crew
-from SScILDScoringLib.heatmaps.incremental.kernels import WideBlockKernel
 from SScILDScoringLib.heatmaps.precision import (
     choose_precision,
     computes_bf16,
@@ -132,7 +131,7 @@ def test_changed_windows_are_answered_as_the_network_answers_the_whole_slice(nam
 
 def test_without_packed_operators_the_answers_are_the_same(monkeypatch):
     """As on a computer whose PyTorch has no oneDNN, and as on a GPU."""
-    monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental.kernels.can_pack", lambda device: False)
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental.operators.can_pack", lambda device: False)
     for name, options, size in (NETWORKS[0], NETWORKS[2]):
         network = network_with_random_weights(name, **options)
         image = np.random.default_rng(0).random((size, size)).astype(np.float32)
@@ -157,8 +156,10 @@ def test_a_halo_that_reaches_everything_leaves_nothing_out_and_a_small_one_does(
 @needs_bf16
 def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_as_good(monkeypatch):
     network = network_with_random_weights("convnext_atto", layer_scale=0.3)
-    rows, branch = [], WideBlockKernel.branch
-    monkeypatch.setattr(WideBlockKernel, "branch", lambda self, x: (rows.append(len(x)), branch(self, x))[1])
+    rows, made = [], WideBlockKernel._made
+    monkeypatch.setattr(
+        WideBlockKernel, "_made", lambda self, x, hidden: (rows.append(len(x)), made(self, x, hidden))[1]
+    )
     changes = [
         Change(slice(y, y + 40), slice(x, x + 30), np.ones((40, 30), np.float32)) for y, x in ((9, 20), (90, 99))
     ]
@@ -168,7 +169,7 @@ def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_as_go
         wanted = true_answers(network, image, changes)
         change = wanted[1:] - wanted[0]
         kept = IncrementalNetwork(network, "bf16", CPU).keep(image)
-        for n, unseen in enumerate((None, UNSEEN)):
+        for n, unseen in enumerate((0.0, UNSEEN[torch.bfloat16])):
             rows.clear()
             found = kept.answers([kept.ends(Plan(kept, changes, unseen=unseen), [0, 1])]) - kept.baseline
             errors[n, seed] = np.abs(found - change).max() / np.abs(change).max()

@@ -12,7 +12,7 @@ from ..progress import Progress, silent
 from ..slice_network import SliceNetwork
 from .engines import Work
 from .incremental import describes_itself
-from .incremental_maps import PREVIEW_LIMIT, Positions, spread
+from .incremental_maps import PREVIEW_LIMIT, Cut, Positions, spread
 from .precision import choose_precision
 from .replacement import HeatMapSettings, replacement_texture
 from .reporting import Reporter
@@ -72,7 +72,7 @@ def calibrated_halo(
 
     def suffices(halo: Sequence[int]) -> bool:
         return all(
-            np.abs(positions.all_changes(numbers, precision, halo) - exact).max() <= allowed
+            np.abs(positions.all_changes(numbers, precision, Cut(tuple(halo))) - exact).max() <= allowed
             for positions, numbers, exact in samples
         )
 

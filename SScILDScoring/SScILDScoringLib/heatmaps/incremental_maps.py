@@ -4,8 +4,9 @@ The arithmetic is what the device computes fast; a few positions are computed in
 difference stays with the map. Where it is too large, float32 does all the work.
 
 A preview keeps the recomputed windows smaller than the network's reach (``halo`` cells per stage, calibrated for a
-bundle, see :mod:`.calibration`). Eight positions are computed exactly first; where the preview differs from them by
-more than its tolerance the halo is widened, in the end to the exact computation.
+bundle, see :mod:`.calibration`), and in wide blocks it leaves out smaller changes than rounding would hide. Eight
+positions are computed exactly first; where the preview differs from them by more than its tolerance less is left out,
+in the end nothing.
 
 Two things this module leaves alone on purpose. A preview by gradients has the wrong sign for these networks. And no
 coarse grid decides which regions get finer steps: US patent 12,346,812 claims that together with incremental
@@ -15,6 +16,7 @@ inference; whoever redistributes this software or adds to it may want to have it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,14 +34,14 @@ if TYPE_CHECKING:
     from .engines import Work
 
 PROBES = 8
-"""Positions, spread over the lung, that are computed first."""
+"""Positions that are computed first."""
 
 CHECKED = 3
 """How many of them are computed in float32, too."""
 
 LIMIT = 0.006
 """Largest difference from float32, as a share of the largest change of the probes, before float32 does all the work.
-Maps are to be right within 0.3 % of their maximum: the probes seldom include the strongest place of a slice, and a
+Maps are to be right within 0.3 % of their maximum: the probes need not include the strongest place of a slice, and a
 pixel of the map is the mean over several positions whose rounding differs. What was reached is stated with the map."""
 
 PREVIEW_LIMIT = 0.01
@@ -51,8 +53,11 @@ DEFAULT_HALO = (3, 3, 3, 2)
 MOST_STAGES = 8
 """The last value of a halo serves for so many further stages."""
 
+UNSEEN = 2.0**-6
+"""Change of a row, as a share of its spread, up to which previews let it keep what it had."""
+
 WIDENINGS = 3
-"""How often a preview's halo is widened before the exact computation takes over."""
+"""How often a preview leaves out less before the exact computation takes over."""
 
 GROUP = {"cpu": 4}
 OTHER_GROUP = 64
@@ -64,6 +69,24 @@ LEAST_TASKS = 4
 HEADS = {True: 8, False: 64}
 """Positions that share a run of the head: one that starts with a mean, and one that reads the whole map, whose first
 layer may be large."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a preview leaves out.
+
+    Args:
+        halo: cells per stage, see :class:`.incremental.route.Routes`.
+        unseen: see :meth:`.incremental.blocks.WideBlockKernel.change`; what rounding hides when None.
+    """
+
+    halo: tuple[int, ...]
+    unseen: float | None = None
+
+    def less(self) -> Cut:
+        """Leaves out less."""
+        unseen = None if self.unseen is None else self.unseen / 1.5
+        return Cut(tuple(cells + max(cells // 2, 1) for cells in self.halo), unseen)
 
 
 class Positions:
@@ -87,18 +110,18 @@ class Positions:
         return len(self.windows)
 
     def changes(
-        self, numbers: Sequence[int], precision: str, halo: Sequence[int] | None = None
+        self, numbers: Sequence[int], precision: str, cut: Cut | None = None
     ) -> Iterator[tuple[Sequence[int], np.ndarray]]:
         """Numbers of positions and what each does to the scores, ``(n, 3)``, as they become ready."""
         kept = self._kept_in(precision)
-        plan = Plan(kept, self._changes, halo)
+        plan = Plan(kept, self._changes) if cut is None else Plan(kept, self._changes, cut.halo, cut.unseen)
         device = self._network.device.type
         size = self._work.batch_size or GROUP.get(device, OTHER_GROUP)
         crew = torch.get_num_threads() if device == "cpu" else 1
         heads = max(HEADS[kept.network.head_of_mean is not None] // size, 1) * size
         # Few positions are shared out, too, and not all come at once: maps appear while they are computed.
         heads = min(heads, max(-(-len(numbers) // max(crew, LEAST_TASKS)), 1))
-        if halo is not None:
+        if cut is not None:
             # Windows of like size go together; where they grow to the whole map in the end this would win nothing.
             numbers = sorted(numbers, key=lambda n: self._changes[n].values.shape)
         tasks = [numbers[n : n + heads] for n in range(0, len(numbers), heads)]
@@ -109,12 +132,28 @@ class Positions:
 
         yield from in_crew(tasks, answer, crew, self._work.report.tick)
 
-    def all_changes(self, numbers: Sequence[int], precision: str, halo: Sequence[int] | None = None) -> np.ndarray:
+    def all_changes(self, numbers: Sequence[int], precision: str, cut: Cut | None = None) -> np.ndarray:
         """Changes ``(n, 3)`` of positions, in the order asked for."""
         found = {}
-        for task, changes in self.changes(numbers, precision, halo):
+        for task, changes in self.changes(numbers, precision, cut):
             found.update(zip(task, changes, strict=True))
         return np.array([found[n] for n in numbers])
+
+    def telling(self, wanted: int) -> list[int]:
+        """Numbers of at most so many positions: half of them spread over the lung, half with the largest patches'
+        differences from what they replace, where the largest changes of the scores are."""
+        differences = -np.array(
+            [
+                np.abs(change.values - self._input.untouched[change.rows, change.columns]).sum()
+                for change in self._changes
+            ]
+        )
+        chosen = dict.fromkeys(spread(len(self), wanted - wanted // 2))
+        for number in np.argsort(differences, kind="stable").tolist():
+            if len(chosen) >= wanted:
+                break
+            chosen[number] = None
+        return sorted(chosen)
 
     def add(self, number: int, change: np.ndarray) -> None:
         """Adds the change of one position to the sums."""
@@ -150,16 +189,16 @@ def preview_heat_maps(work: Work) -> Outcome:
     """An engine: a guarded preview; exact where no halo is good enough."""
     positions = Positions(work)
     probes = Probes(work, positions, always=True)
-    halo = halo_of(work.network.bundle)
+    cut = Cut(halo_of(work.network.bundle), UNSEEN)
     for _ in range(WIDENINGS + 1 if probes.numbers else 0):
-        found = positions.all_changes(probes.numbers, probes.precision, halo)
+        found = positions.all_changes(probes.numbers, probes.precision, cut)
         difference = float(np.abs(found - probes.answers).max())
         if difference <= PREVIEW_LIMIT * probes.largest:
             # Both differences can add up.
             tolerance = difference + (probes.rounding or 0.0)
             outcome = Outcome(positions.baseline, probes.precision, False, tolerance, len(probes.numbers))
-            return _rest(work, positions, probes, outcome, halo)
-        halo = tuple(cells + max(cells // 2, 1) for cells in halo)
+            return _rest(work, positions, probes, outcome, cut)
+        cut = cut.less()
     outcome = Outcome(positions.baseline, probes.precision, True, probes.rounding, probes.checked)
     return _rest(work, positions, probes, outcome)
 
@@ -183,7 +222,7 @@ class Probes:
         self.rounding: float | None = None
         self.checked = 0
         wanted = PROBES if always or self.precision != "fp32" else 0
-        self.numbers = spread(len(positions), wanted)
+        self.numbers = positions.telling(wanted)
         if not self.numbers:
             self.answers = np.empty((0, len(positions.baseline)))
             return
@@ -220,7 +259,7 @@ def _rest(
     positions: Positions,
     probes: Probes,
     outcome: Outcome,
-    halo: Sequence[int] | None = None,
+    cut: Cut | None = None,
 ) -> Outcome:
     """Computes all positions that are not done yet; gives the outcome with its tolerance as a share of the maps."""
     for number, change in zip(probes.numbers, probes.answers, strict=True):
@@ -229,7 +268,7 @@ def _rest(
     rest = [n for n in range(len(positions)) if n not in known]
     work.report.batch(len(known), len(positions), outcome)
     finished = len(known)
-    for task, changes in positions.changes(rest, outcome.precision, halo) if rest else ():
+    for task, changes in positions.changes(rest, outcome.precision, cut) if rest else ():
         for number, change in zip(task, changes, strict=True):
             positions.add(number, change)
         finished += len(task)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..heatmaps.incremental.kernels import can_pack
+from ..heatmaps.incremental.operators import can_pack
 
 
 @dataclass(frozen=True)

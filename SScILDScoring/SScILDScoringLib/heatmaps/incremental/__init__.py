@@ -2,18 +2,19 @@
 
 The maps of the untouched slice are kept. For a patch, every layer gets the changed window with as much of the kept
 map around it as it looks at; the window grows from layer to layer, and where it fills the map the map is computed.
-In fp32 nothing is left out, so that the answer is the network's own, up to rounding. In bf16 on a CPU, cells of wide
-blocks whose normed values change by no more than rounding moves them keep what they had: that leaves most of
-ConvNeXt-Tiny's products out. It is an approximation of the size of bf16's own, no identity; like that one it is part of
-the difference from fp32 that is measured on a few positions of every map.
+On a CPU, cells of wide blocks whose values change by no more than rounding moves them keep what they had: that leaves
+half of ConvNeXt-Tiny's products out in fp32 and most of them in bf16. In fp32 the answer stays the network's own, up to
+rounding. In bf16 it is an approximation of the size of bf16's own, no identity; like that one it is part of the
+difference from fp32 that is measured on a few positions of every map.
 
-    route.py     which cells change, layer by layer, and which cells must be read for them
-    kernels.py   the layers ready to run: affine parts folded, weights packed
-    network.py   a network's kernels; made once
-    blocks.py    wide blocks on windows, and which of their cells change
-    kept.py      what every layer said of one slice, and the answers to changed windows of it
-    reading.py   windows read out of kept maps
-    crew.py      positions shared out among threads
+    route.py         which cells change, layer by layer, and which cells must be read for them
+    windows.py       what changes in a map, and what lies under and around it
+    operators.py     products, norms and convolutions with their weights packed
+    convolutions.py  convolutions and pooling on windows
+    blocks.py        wide blocks on windows, and which of their cells change
+    network.py       a network's kernels; made once
+    kept.py          what every layer said of one slice, and the answers to changed windows of it
+    crew.py          positions shared out among threads
 """
 
 from __future__ import annotations

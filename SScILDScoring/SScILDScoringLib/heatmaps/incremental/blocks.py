@@ -1,108 +1,168 @@
-"""Wide blocks on windows: only rows whose change the arithmetic can see go through the products.
+"""The block of ConvNeXt on windows: only rows whose change the arithmetic can see go through the products.
 
-Far from a patch the normed values of a cell change by less than rounding may move them. Multiplying such a row again
-gives the noise of two roundings and little else; its branch stays what it was.
+Far from a patch, and where a patch left the lung out, the mixed values of a cell change by less than rounding may move
+them. Multiplying such a row again gives the noise of two roundings and little else; its branch stays what it was. In
+float32 that is no more than what computing in another order does to the answers.
+
+The depthwise convolution is linear and made of the change alone. Between the blocks maps and changes stay float32:
+rounding ConvNeXt's maps in every block would cost ten times the accuracy that all products in bf16 cost together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
 
-from .kernels import WideBlockKernel
-from .reading import KeptMap
+from ...networks.layout import WideBlock
+from .operators import ROWS, ChannelNorm, Convolve, Linear, can_pack
 from .route import Span
+from .windows import KeptMap, Place, Window
 
-UNSEEN = 2.0**-8
-"""Change of a normed row, as a share of the row (root mean squares over the channels), up to which it counts as
-unchanged in bf16: the largest share by which rounding to bf16 moves a number."""
+UNSEEN = {torch.float32: 2.0**-20, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}
+"""Change of a mixed row, as a share of its spread (root mean squares over the channels), up to which it counts as
+unchanged. In bf16 and fp16 it is the largest share by which rounding moves a number; in float32 what rounding makes of
+the sums of some hundred numbers of which products consist, 16 times as much."""
 
-MOST = 0.95
-"""Share of the rows from which picking them is not worth the trouble."""
+CHUNK = 196_608
+"""Values of rows that go through a block together on a CPU: they and what becomes of them stay in its caches."""
 
 
+@dataclass(frozen=True)
 class KeptBlock:
     """What a wide block made of the untouched slice.
 
     Args:
-        kernel: the block.
-        crop: its input with the padding around it, ``(side + k - 1, side + k - 1, c)``.
-        hidden: whether the wide rows are kept, and not the branch: for the last block in front of a mean.
+        output: its map; None for the last block in front of a mean.
+        mixed: float32, what the depthwise convolution gave.
+        spread: float32 ``(side * side,)``: of every mixed row, the norm of what LayerNorm divides.
+        made: the branch, or the wide rows where only they are wanted.
     """
 
-    def __init__(self, kernel: WideBlockKernel, crop: torch.Tensor, hidden: bool) -> None:
-        normed = kernel.normed(crop[None])[0]
-        rows = normed.reshape(-1, normed.shape[-1])
-        made = (kernel.hidden if hidden else kernel.branch)(rows).view(*normed.shape[:2], -1)
-        self.normed = KeptMap(normed, 0)
-        self.branch = self.hidden = KeptMap(made, 0)
+    output: KeptMap | None
+    mixed: KeptMap
+    spread: torch.Tensor
+    made: KeptMap
 
-    def add_branch(
-        self,
-        kernel: WideBlockKernel,
-        values: torch.Tensor,
-        normed: torch.Tensor,
-        rows: Span,
-        columns: Span,
-        unseen: float | None,
-    ) -> torch.Tensor | None:
-        """Adds the block's branch to the windows ``values (n, h, w, c)`` of its input, in place.
+
+class WideBlockKernel:
+    """The norm's affine part is folded into the first linear layer, the scale into the second."""
+
+    def __init__(self, layer: WideBlock, dtype: torch.dtype, device: torch.device) -> None:
+        depthwise, norm = layer.depthwise, layer.norm
+        self._dtype, self._reach = dtype, layer.reach
+        mixing = depthwise.weight.detach()
+        self._mix = Convolve(depthwise, mixing, depthwise.bias.detach(), torch.float32, device)
+        self._mix_change = Convolve(depthwise, mixing, None, dtype, device)
+        self._norm = ChannelNorm(norm, False, device)
+        weight, bias = layer.widen.weight.detach().double(), layer.widen.bias.detach().double()
+        self._widen = Linear(
+            weight * norm.weight.detach().double(), bias + weight @ norm.bias.detach().double(), dtype, device
+        )
+        scale = layer.scale.detach().double().flatten()
+        narrow, self.narrow_bias = layer.narrow.weight.detach().double() * scale[:, None], layer.narrow.bias.detach()
+        self.narrow_bias = (self.narrow_bias.double() * scale).to(device, torch.float32)
+        self._narrow = Linear(narrow, self.narrow_bias, dtype, device)
+        self.narrow_weight = narrow.to(device, torch.float32)
+        self._chunk = max(CHUNK // mixing.shape[0] // ROWS, 1) * ROWS if can_pack(device) else 1 << 40
+
+    def keep(self, x: KeptMap, last: bool) -> KeptBlock:
+        """Runs the block on an untouched map. ``last``: only the mean of its output is wanted."""
+        mixed = self._mix(x.values[None], self._reach.padding)[0]
+        rows = mixed.view(x.side**2, -1)
+        variance = rows.var(1, correction=0) + self._norm.epsilon
+        made = torch.cat([self._made(part, last) for part in rows.split(self._chunk)]).view(x.side, x.side, -1)
+        output = None if last else KeptMap(x.values + made)
+        return KeptBlock(output, KeptMap(mixed), (variance * rows.shape[1]).sqrt(), KeptMap(made))
+
+    def change(
+        self, kept: KeptBlock, window: Window, place: Place, around: Place, unseen: float | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The output's change at ``place``, float32 ``(n, h, w, c)``, and where the branch changed.
 
         Args:
-            kernel: the block.
-            values: the input.
-            normed: of the same cells.
-            rows, columns: where they lie.
+            kept: of the slice.
+            window: the input's change.
+            place, around: what is wanted, and what is read for it.
             unseen: rows that change by so much at most keep their branch; None computes all.
 
         Returns:
-            Boolean ``(n, h, w)``: the cells whose branch changed; None for all.
+            The change, and boolean ``(n, h, w)``; None instead of the latter stands for all.
         """
-        flat = normed.view(-1, normed.shape[-1])
-        seen = None
-        if unseen is not None:
-            changes = self._changes(normed, rows, columns, unseen)
-            seen = changes.flatten().nonzero().flatten()
-        if seen is None or len(seen) > MOST * len(flat):
-            branch = kernel.branch(flat)
-        else:
-            kept = self.branch.parts(rows, columns, False)
-            branch = kept.reshape(flat.shape) if len(kept) > 1 else kept.clone().view(flat.shape)
-            if len(seen):
-                branch.index_copy_(0, seen, kernel.branch(flat.index_select(0, seen)))
-        values.view(flat.shape).add_(branch)
-        return None if seen is None else changes
+        rows = _Rows(self, kept, window, place, around, unseen)
+        change = window.at(place)
+        flat = change.view(-1, change.shape[-1])
+        for chosen, made in rows.made(hidden=False):
+            flat.index_add_(0, chosen, made.float())
+        return change, rows.seen
 
     def change_of_hidden(
-        self, kernel: WideBlockKernel, normed: torch.Tensor, rows: Span, columns: Span, unseen: float | None
+        self, kept: KeptBlock, window: Window, place: Place, around: Place, unseen: float | None
     ) -> torch.Tensor:
         """What the wide rows of windows change, summed over the cells: float32 ``(n, 4 c)``."""
-        n, cells = len(normed), rows.size * columns.size
-        flat = normed.view(n * cells, -1)
-        kept = self.hidden.parts(rows, columns, n > 1 and flat.device.type != "cpu")
-        if unseen is None:
-            wide = kernel.hidden(flat).view(n, cells, -1)
-            return wide.sum(1, dtype=torch.float32) - kept.sum((1, 2), dtype=torch.float32)
-        seen = self._changes(normed, rows, columns, unseen).flatten().nonzero().flatten()
-        if not len(seen):
-            return flat.new_zeros((n, kept.shape[-1]), dtype=torch.float32)
-        wide = kernel.hidden(flat.index_select(0, seen))
-        change = wide.new_zeros((n, wide.shape[-1]), dtype=torch.float32)
-        ends = torch.searchsorted(seen, torch.arange(n + 1) * cells).tolist()
-        for position, (start, stop) in enumerate(pairwise(ends)):
-            old = kept[position].reshape(cells, -1).index_select(0, seen[start:stop] - position * cells)
-            change[position] = (wide[start:stop] - old).sum(0, dtype=torch.float32)
+        n, height, width = place.shape
+        change = torch.zeros((n, kept.made.values.shape[-1]), device=kept.spread.device)
+        limits = torch.arange(n + 1, device=change.device) * (height * width)
+        for chosen, made in _Rows(self, kept, window, place, around, unseen).made(hidden=True):
+            ends = torch.searchsorted(chosen, limits).tolist()
+            for position, (start, stop) in enumerate(pairwise(ends)):
+                if stop > start:
+                    change[position] += made[start:stop].sum(0, dtype=torch.float32)
         return change
 
-    def _changes(self, normed: torch.Tensor, rows: Span, columns: Span, unseen: float) -> torch.Tensor:
-        """Boolean ``(n, h, w)``: cells that change by more than ``unseen``."""
-        found = [
-            torch.linalg.vector_norm(window - self.normed.part(rows, columns, n), dim=-1)
-            for n, window in enumerate(normed)
-        ]
-        return torch.stack(found) > unseen * normed.shape[-1] ** 0.5
+    def mixed_change(self, window: Window, around: Place) -> torch.Tensor:
+        """What the depthwise convolution makes of a change, ``(n, h, w, c)``."""
+        return self._mix_change(*window.around(around, self._dtype, self._reach.kernel - 1))
+
+    def _made(self, mixed: torch.Tensor, hidden: bool) -> torch.Tensor:
+        """The branch of mixed rows ``(m, c)``, or their wide rows ``(m, 4 c)``."""
+        wide = self._widen(self._norm(mixed).to(self._dtype), gelu=True)
+        return wide if hidden else self._narrow(wide)
+
+
+class _Rows:
+    """The rows of a group's windows that go through a block's products.
+
+    Attributes:
+        seen: boolean ``(n, h, w)``, which rows; None for all.
+    """
+
+    def __init__(
+        self,
+        kernel: WideBlockKernel,
+        kept: KeptBlock,
+        window: Window,
+        place: Place,
+        around: Place,
+        unseen: float | None,
+    ) -> None:
+        self._kernel, self._kept = kernel, kept
+        change = kernel.mixed_change(window, around)
+        self._change = change.view(-1, change.shape[-1])
+        self._cells = place.cells(kept.mixed.side, change.device)
+        self.seen = None
+        if unseen is None:
+            self._chosen = torch.arange(len(self._change), device=change.device)
+        else:
+            size = torch.linalg.vector_norm(self._change, dim=1).float()
+            seen = size > unseen * kept.spread.index_select(0, self._cells)
+            self._chosen = seen.nonzero().flatten()
+            self.seen = seen.view(place.shape)
+
+    def made(self, hidden: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Numbers of rows and what the block makes of their change, chunk by chunk."""
+        if not len(self._chosen):
+            return
+        for chosen in self._chosen.split(self._kernel._chunk):
+            # The last row again and again up to a number of rows that oneDNN knows.
+            padded = torch.cat([chosen, chosen[-1:].expand(-len(chosen) % ROWS)])
+            cells = self._cells.index_select(0, padded)
+            mixed = self._kept.mixed.rows.index_select(0, cells).add_(self._change.index_select(0, padded))
+            made = self._kernel._made(mixed, hidden).sub_(self._kept.made.rows.index_select(0, cells))
+            yield chosen, made[: len(chosen)]
 
 
 def ends_of(seen: torch.Tensor, place: Span, dim: int) -> tuple[np.ndarray, np.ndarray]:

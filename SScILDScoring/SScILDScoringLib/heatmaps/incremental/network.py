@@ -6,9 +6,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...networks.layout import Convolution, Pooling, WideBlock
+from ...networks.layout import Convolution, NormedConvolution, Pooling, WideBlock
+from .blocks import WideBlockKernel
+from .convolutions import ConvolutionKernel, NormedConvolutionKernel, PoolingKernel
 from .kept import KeptSlice, Tick, no_tick
-from .kernels import kernel_of
+
+KERNELS = {
+    Convolution: ConvolutionKernel,
+    Pooling: PoolingKernel,
+    NormedConvolution: NormedConvolutionKernel,
+    WideBlock: WideBlockKernel,
+}
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -46,7 +54,7 @@ class IncrementalNetwork:
             self.kernels = []
             for layer in self.layers:
                 tick()
-                self.kernels.append(kernel_of(layer, self.dtype, device))
+                self.kernels.append(KERNELS[type(layer)](layer, self.dtype, device))
 
     @property
     def ends_in_wide_block(self) -> bool:
@@ -61,7 +69,7 @@ class IncrementalNetwork:
     @property
     def skips(self) -> bool:
         """Whether rows that this arithmetic takes for unchanged are left out: on a CPU, where finding them is cheap."""
-        return self.dtype != torch.float32 and self.device.type == "cpu"
+        return self.device.type == "cpu"
 
     @property
     def keeps_float32(self) -> bool:

@@ -78,8 +78,8 @@ def reached(
     """First changed cell of a layer's output and the one behind the last, for those of the layers in front of it."""
     kernel, stride, padding = layer.reach
     first, last = changed[layer.reads]
-    first = np.clip(-((kernel - 1 - padding - first) // stride), 0, size)
-    last = np.clip((last - 1 + padding) // stride + 1, first, size)
+    first = _between(-((kernel - 1 - padding - first) // stride), 0, size)
+    last = _between((last - 1 + padding) // stride + 1, first, size)
     if layer.adds is not None:
         other_first, other_last = changed[layer.adds]
         first, last = np.minimum(first, other_first), np.maximum(last, other_last)
@@ -138,13 +138,13 @@ class Routes:
         return Route(self._layers, self._sizes, self._first[group], self._last[group], limits)
 
 
-def whole_route(layers: Sequence[Layer], size: int) -> Route:
-    """The way of a change that covers the whole input."""
-    return Routes(layers, size, np.array([0]), np.array([size])).of([0])
-
-
 def _span(first: np.ndarray, last: np.ndarray, size: int, different: int) -> Span:
     unit = max(size // different, 1)
     length = max(int((last - first).max()), 1)
     length = min(-(-length // unit) * unit, size)
-    return Span(np.clip(first, 0, size - length), length)
+    return Span(_between(first, 0, size - length), length)
+
+
+def _between(values: np.ndarray, least, most) -> np.ndarray:
+    """As ``np.clip``, which takes ten times as long for so few values."""
+    return np.minimum(np.maximum(values, least), most)
