@@ -3,9 +3,9 @@
     python Testing/Benchmarks/bench_heatmaps.py [--quick | --full] [--networks convnext vgg starter] [--keep FOLDER]
 
 ``--quick`` prints its first table within a minute and ends within five, also on a busy computer: two networks, one
-round, small samples, nothing is taught, and nothing new is begun after three minutes. By default (some ten minutes on
-two cores) there are up to three rounds, whole maps of our fast engines, and ConvNeXt-Tiny is taught for four minutes
-first, so that errors mean something; with ``--keep`` the taught network stays in a folder, and the next run uses it.
+round, small samples, nothing is taught, and nothing new is begun after three minutes. By default (a quarter of an
+hour on two cores) there are up to three rounds, whole maps of our fast engines, and the large networks are taught
+first, so that errors mean something; with ``--keep`` the taught networks stay in a folder, and the next run uses them.
 ``--full`` runs the published loop over all 1024 positions once and compares whole maps. Slow contestants do a sample
 of their positions and are extrapolated (marked ~).
 
@@ -39,6 +39,8 @@ WITHOUT_AMX = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}
 NETWORKS = ("starter", "convnext", "vgg")
 QUICK_NETWORKS = NETWORKS[:2]
 TAUGHT = 240.0
+SHARES = {"convnext": 1.0, "vgg": 0.4}
+"""Of the time of teaching: VGG learns sooner."""
 QUICK_SECONDS = 200.0
 """After these nothing new is begun in a quick run."""
 
@@ -52,7 +54,7 @@ def build(name: str, folder: Path, taught: float = 0.0, device: str = "cpu") -> 
     if name == "starter":
         bundle, state = default_bundle("s_net"), "the bundled starter"
     else:
-        bundle, state = convnext(folder, taught) if name == "convnext" else vgg(folder)
+        bundle, state = {"convnext": convnext, "vgg": vgg}[name](folder, taught * SHARES[name])
     return Case(name, bundle, state, device)
 
 
@@ -119,7 +121,9 @@ def main() -> None:
         "--full", action="store_true", help="the published loop over all positions, errors of whole maps"
     )
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, help="default all; quick: two")
-    parser.add_argument("--teach", type=float, help=f"seconds for ConvNeXt-Tiny (default {TAUGHT:.0f}, quick 0)")
+    parser.add_argument(
+        "--teach", type=float, help=f"seconds for ConvNeXt-Tiny (default {TAUGHT:.0f}, quick 0), 0.4 of it for VGG11"
+    )
     parser.add_argument("--keep", type=Path, help="folder where networks stay for the next run")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)

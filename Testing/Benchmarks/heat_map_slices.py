@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ SIDE = 512
 SOURCE = {"name": "drawn slices", "licence": "Apache-2.0", "citation": "SScILDScoring"}
 TEACHING = 2
 """Counted up when slices or teaching change, so that kept networks are made again."""
-WARMING = 20
+WARMING = 15
 """Steps in which a network being taught gets up to speed."""
 COOLING = 0.3
 """Share of the time, at its end, in which it slows down."""
@@ -78,39 +78,43 @@ def inputs_of(drawn: list) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(x)[:, None], torch.tensor(np.stack([s for _, _, s in drawn]), dtype=torch.float32)
 
 
-def train_briefly(network: torch.nn.Module, seconds: float, side: int = SIDE, slices: int = 4) -> int:
+def train_briefly(network: torch.nn.Module, seconds: float, side: int = SIDE) -> int:
     """Teaches a network the scores of drawn slices for some seconds, at least a step; returns how many steps it was.
 
     Scores alone teach a network of this size nothing within minutes: it goes on answering their mean. So every cell of
-    the last map learns the extents of its own area as well, by a layer that is thrown away afterwards. Every slice is
-    seen as its left and its right half, scored as if lung were everywhere as dense as in the whole.
+    the last map learns the extents of its own area as well, by a layer that is thrown away afterwards. Networks whose
+    head begins with the mean over the cells see slices as halves, scored as if lung were everywhere as dense as in the
+    whole: more of them in a step.
 
     Args:
         network: describes its layers.
-        seconds: of teaching. side: pixels of the slices. slices: in a step.
+        seconds: of teaching.
+        side: pixels of the slices.
     """
     from SScILDScoringLib.networks.layout import run_layers
 
-    started, step = time.monotonic(), 0
-    layers = network.layers()
+    started, step, layers = time.monotonic(), 0, network.layers()
+    of_mean = hasattr(network, "head_of_mean")
+    slices, full_pace, head_factor = (4, 1e-3, 10) if of_mean else (2, 3e-4, 1)
     last = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
     with torch.no_grad():
         last.bias.copy_(mean_scores())
-    cell_head, head = None, list(last.parameters())
+    head, optimizer, cell_head = list(last.parameters()), None, None
     network.train().to(memory_format=torch.channels_last)
     while not step or time.monotonic() - started < seconds:
-        x, wanted, areas = halves([drawn_areas(slices * step + n, side) for n in range(slices)])
+        drawn = [drawn_areas(slices * step + n, side) for n in range(slices)]
+        x, wanted, areas = (halves if of_mean else wholes)(drawn)
         with torch.autocast("cpu", torch.bfloat16):
             last_map = run_layers(layers, x)[-1]
             answer = network.head(last_map)
         cells = torch.nn.functional.layer_norm(last_map.float().movedim(1, 3), last_map.shape[1:2])
-        if cell_head is None:
+        if optimizer is None:
             cell_head = torch.nn.Linear(cells.shape[-1], 3)
             body = [p for p in network.parameters() if all(p is not other for other in head)]
-            optimizer = torch.optim.AdamW([{"params": [*body, *cell_head.parameters()]}, {"params": head}], 1e-3)
+            optimizer = torch.optim.AdamW([{"params": [*body, *cell_head.parameters()]}, {"params": head}])
         done = (time.monotonic() - started) / max(seconds, 1e-9)
-        pace = 1e-3 * min((step + 1) / WARMING, 1.0) * min(max((1 - done) / COOLING, 0.02), 1.0)
-        for group, factor in zip(optimizer.param_groups, (1, 10), strict=True):
+        pace = full_pace * min((step + 1) / WARMING, 1.0) * min(max((1 - done) / COOLING, 0.02), 1.0)
+        for group, factor in zip(optimizer.param_groups, (1, head_factor), strict=True):
             group["lr"] = factor * pace
         extents = torch.nn.functional.adaptive_avg_pool2d(areas, cells.shape[1:3]).movedim(1, 3)
         loss = 10 * torch.nn.functional.binary_cross_entropy_with_logits(cell_head(cells), extents)
@@ -124,13 +128,22 @@ def train_briefly(network: torch.nn.Module, seconds: float, side: int = SIDE, sl
     return step
 
 
+def wholes(drawn: list) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Drawn slices as a network's input ``(n, 1, h, w)``, their scores ``(n, 3)`` and areas ``(n, 3, h, w)``."""
+    side = drawn[0][0].shape[0]
+    return parts_of(drawn, [(slice(0, side), slice(0, side))])
+
+
 def halves(drawn: list) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The left and right halves of drawn slices, their middle rows: a network's input ``(n, 1, h, w)``, scores
-    ``(n, 3)`` and areas ``(n, 3, h, w)``."""
+    """As :func:`wholes`, but the left and the right half of the middle rows of every slice."""
     side = drawn[0][0].shape[0]
     half = side // 2
     rows = slice(half - half // 2, half - half // 2 + half)
-    parts = [(rows, slice(0, half)), (rows, slice(side - half, side))]
+    return parts_of(drawn, [(rows, slice(0, half)), (rows, slice(side - half, side))])
+
+
+def parts_of(drawn: list, parts: Sequence[tuple[slice, slice]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """As :func:`wholes`, for some rows and columns of every slice."""
     x = np.stack([scaled(hu[part]) for hu, _, _ in drawn for part in parts])
     areas = np.stack([area[:, *part] for _, _, area in drawn for part in parts]).astype(np.float32)
     scores = 100 * areas.mean((2, 3)) / drawn[0][1].mean()
@@ -151,13 +164,20 @@ def held_out_error(network: torch.nn.Module, size: int = SIDE, count: int = 12) 
     return tuple(float((answers - wanted).abs().mean()) for answers in (found, mean_scores()))
 
 
-def bundle_of(network: torch.nn.Module, folder: Path, size: int = SIDE):
-    """The network as an S-Net bundle in ``folder``."""
+def bundle_of(network: torch.nn.Module, folder: Path, size: int = SIDE, heat_maps: dict | None = None):
+    """The network as an S-Net bundle in ``folder``, with settings of heat maps."""
     from SScILDScoringLib.models import write_bundle
     from SScILDScoringLib.preprocessing import SliceInput
 
     return write_bundle(
-        folder, network.eval(), "s_net", SliceInput(size=size), healthy_patch=healthy_patch(), half=False, **TEXTS
+        folder,
+        network.eval(),
+        "s_net",
+        SliceInput(size=size),
+        healthy_patch=healthy_patch(),
+        half=False,
+        heat_maps=heat_maps,
+        **TEXTS,
     )
 
 
@@ -169,39 +189,51 @@ def convnext(folder: Path, seconds: float):
     """
     from SScILDScoringLib.networks import build_s_net
 
-    settings = {"network": "convnext_tiny", "layer_scale": 0.1, "seconds": seconds, "seed": 0, "version": TEACHING}
-
-    def make() -> tuple[torch.nn.Module, str]:
-        torch.manual_seed(settings["seed"])
-        network = build_s_net("convnext_tiny", layer_scale=settings["layer_scale"])
-        if seconds <= 0:
-            return network, "random weights, layer scale 0.1"
-        steps = train_briefly(network, seconds)
-        own, mean = held_out_error(network)
-        found = f"held-out error {own:.1f} points (mean predictor {mean:.1f})"
-        return network, f"taught for {seconds:.0f} s ({steps} steps) on drawn slices, {found}"
-
-    return kept(folder, settings, make)
+    return taught(folder, "convnext_tiny", seconds, lambda: build_s_net("convnext_tiny", layer_scale=0.1))
 
 
-def vgg(folder: Path):
-    """VGG11 with BatchNorm, random weights, its norms as after a few slices; as :func:`convnext`."""
+def vgg(folder: Path, seconds: float):
+    """VGG11 with BatchNorm, taught or with random weights and its norms as after a few slices; as :func:`convnext`."""
     from SScILDScoringLib.networks import build_s_net
 
-    def make() -> tuple[torch.nn.Module, str]:
-        torch.manual_seed(0)
-        network = build_s_net("vgg11_bn")
+    def build() -> torch.nn.Module:
+        network = build_s_net("vgg11_bn", dropout=0.0)
+        for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+            norm.momentum = 0.2  # there are few steps
         with torch.no_grad():
             for n in range(3):
                 x, _ = inputs_of([drawn_slice(n, 128)])
                 network.train()(x.repeat(2, 1, 1, 1))
-        return network, "random weights"
+        return network
 
-    return kept(folder, {"network": "vgg11_bn", "seed": 0, "version": TEACHING}, make)
+    return taught(folder, "vgg11_bn", seconds, build)
 
 
-def kept(folder: Path, settings: dict, make: Callable[[], tuple[torch.nn.Module, str]]):
-    """The bundle of these settings in ``folder``, made when it is not there; and what its weights are in words."""
+def taught(folder: Path, name: str, seconds: float, build: Callable[[], torch.nn.Module]):
+    """A network's bundle, taught for some seconds if any and calibrated for previews; see :func:`convnext`."""
+
+    def make(place: Path) -> str:
+        from SScILDScoringLib.heatmaps.calibration import calibrated_halo
+
+        torch.manual_seed(0)
+        network = build()
+        if seconds <= 0:
+            bundle_of(network, place)
+            return "random weights"
+        steps = train_briefly(network, seconds)
+        own, mean = held_out_error(network)
+        halo = calibrated_halo(bundle_of(network, place), [drawn_slice(n, lesions=6)[:2] for n in (5, 6)])
+        shutil.rmtree(place)
+        bundle_of(network, place, heat_maps={"preview_halo": halo})
+        found = f"held-out error {own:.1f} points (mean predictor {mean:.1f}), halo {halo}"
+        return f"taught for {seconds:.0f} s ({steps} steps) on drawn slices, {found}"
+
+    return kept(folder, {"network": name, "seconds": seconds, "seed": 0, "version": TEACHING}, make)
+
+
+def kept(folder: Path, settings: dict, make: Callable[[Path], str]):
+    """The bundle of these settings in ``folder``, made by ``make(its place)`` when it is not there; and what its
+    weights are in words, which ``make`` returns."""
     from SScILDScoringLib.errors import SScILDError
     from SScILDScoringLib.models import ModelBundle
 
@@ -215,9 +247,8 @@ def kept(folder: Path, settings: dict, make: Callable[[], tuple[torch.nn.Module,
             print(f"Made again: {error}")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(place, ignore_errors=True)
-    network, state = make()
-    bundle = bundle_of(network, place)
+    state = make(place)
     part = note.with_suffix(".part")
     part.write_text(state, encoding="utf-8")
     part.replace(note)
-    return bundle, state
+    return ModelBundle.load(place), state

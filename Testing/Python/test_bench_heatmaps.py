@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,15 +19,17 @@ from heat_map_contest import FIRST, QUICK, Case, compare, contestants
 from heat_map_profile import step_of, steps_of_profile
 from heat_map_rivals import captum_occlusion, evenly, library_positions, monai_occlusion, published_corners
 from heat_map_rivals import published_loop as published
-from heat_map_slices import drawn_slice, held_out_error, kept, lungs_of, mean_scores, train_briefly
-from measuring import Contestant, Deadline, Measured, Rows, by_turns, line_through, percent_of_largest, table
+from heat_map_slices import drawn_areas, drawn_slice, halves, held_out_error, kept, lungs_of, mean_scores, train_briefly
+from measuring import Contestant, Deadline, Measured, Rows, by_turns, line_through, peak_mb, percent_of_largest, table
 
 from small_bundles import s_net_bundle
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.heatmaps.replacement import patch_windows
 from SScILDScoringLib.models import default_bundle
+from SScILDScoringLib.networks import build_s_net
 
 SIDE = 128
+BENCHMARKS = Path(bench_heatmaps.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -168,12 +171,25 @@ def small_network(*_, **__):
 
 
 def test_teaching_begins_with_the_mean_and_changes_the_network():
-    network = small_network()
-    before = network[1].weight.detach().clone()
-    assert train_briefly(network, 0.0, size=32, batch=2) == 1
-    assert train_briefly(network, 0.3, size=32, batch=2) >= 1
-    assert not torch.equal(before, network[1].weight)
+    torch.manual_seed(0)
+    network = build_s_net("convnext_atto")
+    before = [p.detach().clone() for p in (network.layers()[0].convolution.weight, network.layers()[-1].widen.weight)]
+    assert train_briefly(network, 0.0, side=64) == 1
+    assert train_briefly(network, 0.3, side=64) >= 1
+    after = network.layers()[0].convolution.weight, network.layers()[-1].widen.weight
+    assert not any(torch.equal(*pair) for pair in zip(before, after, strict=True))
     assert not network.training
+
+
+def test_halves_of_slices_have_the_scores_of_their_areas():
+    drawn = [drawn_areas(seed, 128) for seed in (3, 4)]
+    x, scores, areas = halves(drawn)
+    assert (x.shape, areas.shape) == ((4, 1, 64, 64), (4, 3, 64, 64))
+    hu, lung, area = drawn[1]
+    assert np.array_equal(areas[3].numpy(), area[:, 32:96, 64:])
+    assert scores[3].numpy() == pytest.approx(100 * area[:, 32:96, 64:].mean((1, 2)) / lung.mean())
+    assert x[3, 0].numpy() == pytest.approx((np.clip(hu[32:96, 64:], -1500, 1500) + 1500) / 3000)
+    assert drawn_slice(4, 128)[2] == pytest.approx(100 * area.sum((1, 2)) / lung.sum())
 
 
 def test_the_held_out_error_of_answering_the_mean_is_the_mean_predictors():
@@ -192,9 +208,10 @@ def test_the_held_out_error_of_answering_the_mean_is_the_mean_predictors():
 def test_a_taught_network_is_kept_by_its_settings(tmp_path):
     made = []
 
-    def make():
+    def make(place):
         made.append(1)
-        return s_net_bundle(tmp_path / f"made{len(made)}", size=SIDE).network(), "taught a little"
+        s_net_bundle(place, size=SIDE)
+        return "taught a little"
 
     settings = {"network": "small", "seconds": 1}
     first, state = kept(tmp_path / "keep", settings, make)
@@ -209,6 +226,14 @@ def test_a_taught_network_is_kept_by_its_settings(tmp_path):
 
 
 # ---- the whole ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="elsewhere the system counts for itself")
+def test_a_process_does_not_count_the_memory_of_the_one_that_began_it():
+    ballast = np.ones(60_000_000)
+    code = f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); from measuring import peak_mb; print(peak_mb())"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(child.stdout) < peak_mb() - ballast.nbytes / 1e6 / 2
 
 
 def test_operators_are_counted_in_the_right_step():

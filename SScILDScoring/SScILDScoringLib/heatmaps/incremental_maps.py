@@ -59,14 +59,14 @@ UNSEEN = 2.0**-6
 WIDENINGS = 3
 """How often a preview leaves out less before the exact computation takes over."""
 
-GROUP = {"cpu": 4}
+GROUP = {"cpu": 6}
 OTHER_GROUP = 64
 """Positions computed together on a kind of device."""
 
 LEAST_TASKS = 4
 """Into so many parts the positions of a slice are divided at least."""
 
-HEADS = {True: 8, False: 64}
+HEADS = {True: 12, False: 64}
 """Positions that share a run of the head: one that starts with a mean, and one that reads the whole map, whose first
 layer may be large."""
 
