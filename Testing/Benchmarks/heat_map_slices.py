@@ -16,7 +16,7 @@ SIDE = 512
 SOURCE = {"name": "drawn slices", "licence": "Apache-2.0", "citation": "SScILDScoring"}
 TEACHING = 2
 """Counted up when slices or teaching change, so that kept networks are made again."""
-WARMING = 15
+WARMING = 20
 """Steps in which a network being taught gets up to speed."""
 COOLING = 0.3
 """Share of the time, at its end, in which it slows down."""
@@ -95,7 +95,7 @@ def train_briefly(network: torch.nn.Module, seconds: float, side: int = SIDE) ->
 
     started, step, layers = time.monotonic(), 0, network.layers()
     of_mean = hasattr(network, "head_of_mean")
-    slices, full_pace, head_factor = (4, 1e-3, 10) if of_mean else (2, 3e-4, 1)
+    slices, full_pace, head_factor = (4, 1e-3, 5) if of_mean else (2, 3e-4, 1)
     last = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
     with torch.no_grad():
         last.bias.copy_(mean_scores())

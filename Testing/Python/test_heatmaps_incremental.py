@@ -10,24 +10,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from small_bundles import s_net_bundle
 from SScILDScoringLib.devices import threads
 from SScILDScoringLib.errors import ModelError, SettingsError
 from SScILDScoringLib.heatmaps import render_heat_maps
 from SScILDScoringLib.heatmaps.calibration import calibrated_halo
+from SScILDScoringLib.heatmaps.engines import Work
 from SScILDScoringLib.heatmaps.incremental import Change, IncrementalNetwork, Plan
 from SScILDScoringLib.heatmaps.incremental.blocks import UNSEEN, WideBlockKernel
 from SScILDScoringLib.heatmaps.incremental.crew import in_crew
+from SScILDScoringLib.heatmaps.incremental.route import Span
+from SScILDScoringLib.heatmaps.incremental.windows import KeptMap, Place, Window
+from SScILDScoringLib.heatmaps.incremental_maps import Cut, Positions, spread
 from SScILDScoringLib.heatmaps.precision import (
     choose_precision,
     computes_bf16,
     has_bf16_matrix_unit,
     multiplies_bf16,
 )
-from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
+from SScILDScoringLib.heatmaps.replacement import HeatMapSettings, replacement_texture
+from SScILDScoringLib.heatmaps.reporting import Reporter
+from SScILDScoringLib.heatmaps.sums import MapSums
 from SScILDScoringLib.models import ModelBundle
 from SScILDScoringLib.networks import build_s_net
+from SScILDScoringLib.progress import silent
 from SScILDScoringLib.slice_network import SliceNetwork
 
 STARTER = Path(__file__).parents[2] / "Resources/Models/s_net_starter"
@@ -153,16 +161,38 @@ def test_a_halo_that_reaches_everything_leaves_nothing_out_and_a_small_one_does(
     assert np.abs(narrow - exact).max() > 10 * np.abs(wide - exact).max() + 1e-4
 
 
-@needs_bf16
-def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_as_good(monkeypatch):
-    network = network_with_random_weights("convnext_atto", layer_scale=0.3)
+def rows_computed(monkeypatch):
+    """Collects how many rows go through the products of wide blocks."""
     rows, made = [], WideBlockKernel._made
     monkeypatch.setattr(
         WideBlockKernel, "_made", lambda self, x, hidden: (rows.append(len(x)), made(self, x, hidden))[1]
     )
-    changes = [
-        Change(slice(y, y + 40), slice(x, x + 30), np.ones((40, 30), np.float32)) for y, x in ((9, 20), (90, 99))
-    ]
+    return rows
+
+
+PATCHES = [Change(slice(y, y + 40), slice(x, x + 30), np.ones((40, 30), np.float32)) for y, x in ((9, 20), (90, 99))]
+
+
+def test_in_float32_rows_that_rounding_hides_are_left_out_and_the_answers_are_the_networks_own(monkeypatch):
+    rows = rows_computed(monkeypatch)
+    network = network_with_random_weights("convnext_atto", layer_scale=0.3)
+    image = np.random.default_rng(0).random((256, 256)).astype(np.float32)
+    wanted = true_answers(network, image, PATCHES)
+    kept = IncrementalNetwork(network, "fp32", CPU).keep(image)
+    computed, errors = [], []
+    for unseen in (-1.0, None):
+        rows.clear()
+        found = kept.answers([kept.ends(Plan(kept, PATCHES, unseen=unseen), [0, 1])]) - kept.baseline
+        errors.append(np.abs(found - (wanted[1:] - wanted[0])).max())
+        computed.append(sum(rows))
+    assert computed[1] < 0.9 * computed[0]
+    assert errors[1] < 3 * max(errors[0], own_rounding(network, image, PATCHES, wanted))
+
+
+@needs_bf16
+def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_as_good(monkeypatch):
+    network = network_with_random_weights("convnext_atto", layer_scale=0.3)
+    rows, changes = rows_computed(monkeypatch), PATCHES
     errors, computed = np.zeros((2, 6)), [0, 0]
     for seed in range(6):
         image = np.random.default_rng(seed).random((256, 256)).astype(np.float32)
@@ -178,6 +208,46 @@ def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_as_go
     # Random weights hardly answer to anything, so that rounding shows, and differently on every processor.
     without, with_them_left_out = errors.mean(axis=1)
     assert with_them_left_out < max(1.5 * without, 0.01)
+
+
+@pytest.mark.parametrize("by_index", [False, True], ids=["by slices", "by index"])
+def test_windows_are_moved_with_zeros_around_them(by_index):
+    rng = np.random.default_rng(4)
+    change = torch.from_numpy(rng.standard_normal((3, 4, 5, 2)).astype(np.float32))
+    own = Place(Span(np.array([0, 3, 6]), 4), Span(np.array([2, 5, 0]), 5))
+    window = Window(change, own, by_index)
+    whole = torch.zeros(3, 30, 30, 2)  # maps of 10 x 10 with 10 cells around them
+    for n in range(3):
+        y, x = 10 + own.rows.starts[n], 10 + own.columns.starts[n]
+        whole[n, y : y + 4, x : x + 5] = change[n]
+    for rows, columns, height, width in (
+        ([-2, 1, 4], [0, 3, -2], 8, 9),
+        ([1, 4, 7], [2, 6, 3], 2, 3),
+        ([9] * 3, [8] * 3, 4, 6),
+    ):
+        place = Place(Span(np.array(rows), height), Span(np.array(columns), width))
+        wanted = torch.stack(
+            [
+                whole[n, 10 + y : 10 + y + height, 10 + x : 10 + x + width]
+                for n, (y, x) in enumerate(zip(rows, columns, strict=True))
+            ]
+        )
+        assert torch.equal(window.at(place), wanted)
+        part, padding = window.around(place, torch.float32, 6)
+        assert torch.equal(F.pad(part, (0, 0, *[padding] * 4)), wanted)
+    grown = Place(Span(own.rows.starts - 2, 8), Span(own.columns.starts - 2, 9))
+    assert window.around(grown, torch.float32, 2)[1] == 2  # nothing is copied
+    assert window.around(grown, torch.float32, 1)[1] == 0
+    assert (window.at(own) == change).all()
+    assert window.at(own).data_ptr() != change.data_ptr()
+
+
+def test_cells_of_windows_are_numbered_row_by_row():
+    place = Place(Span(np.array([1, 0]), 2), Span(np.array([3, 2]), 2))
+    assert place.cells(10, CPU).tolist() == [13, 14, 23, 24, 2, 3, 12, 13]
+    values = torch.arange(100.0).view(10, 10, 1)
+    assert KeptMap(values).at(place).flatten().tolist() == [13, 14, 23, 24, 2, 3, 12, 13]
+    assert KeptMap(values).padded(1).at(place.shifted(1)).flatten().tolist() == [13, 14, 23, 24, 2, 3, 12, 13]
 
 
 # ---- maps --------------------------------------------------------------------------------------------------------
@@ -297,6 +367,41 @@ def test_a_halo_that_is_too_narrow_is_widened(starter, monkeypatch):
     assert np.abs(guarded.maps - exact.maps).max() < 0.02 * largest
     assert np.abs(unguarded.maps - exact.maps).max() > 0.02 * largest
     assert unguarded.tolerance > 0.02
+
+
+def test_what_a_preview_leaves_out_becomes_less_with_every_attempt():
+    cut = Cut((0, 3, 9), 2.0**-6)
+    assert cut.less() == Cut((1, 4, 13), 2.0**-6 / 1.5)
+    assert Cut((2,)).less() == Cut((3,))
+
+
+def test_previews_leave_out_more_rows_than_rounding_hides(convnext, monkeypatch):
+    hu, lung = drawn_slice()
+    settings = HeatMapSettings(30, 12)
+    rows = rows_computed(monkeypatch)
+    exact = render_heat_maps(hu, lung, convnext, settings, precision="fp32")
+    computed = sum(rows)
+    rows.clear()
+    monkeypatch.setattr(ModelBundle, "heat_maps", property(lambda self: {"preview_halo": [20, 20, 20, 20]}))
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental_maps.PREVIEW_LIMIT", 0.2)
+    preview = render_heat_maps(hu, lung, convnext, settings, engine="preview", precision="fp32")
+    assert not preview.exact
+    assert sum(rows) < 0.9 * computed
+    assert 0 < np.abs(preview.maps - exact.maps).max() < 0.3 * np.abs(exact.maps).max()
+
+
+def test_the_first_positions_are_spread_and_include_the_densest_places(starter):
+    hu, lung = drawn_slice(160)
+    settings = HeatMapSettings(32, 16)
+    texture = replacement_texture(settings, starter.bundle)
+    positions = Positions(Work(hu, starter, settings, texture, MapSums(lung), Reporter(silent)))
+    chosen = positions.telling(8)
+    assert len(set(chosen)) == 8
+    assert set(spread(len(positions), 4)) <= set(chosen)
+    change = np.abs(positions.all_changes(range(len(positions)), "fp32")).max(1)
+    assert change[chosen].max() > 0.8 * change.max()
+    assert positions.telling(10**6) == list(range(len(positions)))
+    assert positions.telling(0) == []
 
 
 def test_where_no_halo_suffices_the_preview_is_exact(starter, monkeypatch):

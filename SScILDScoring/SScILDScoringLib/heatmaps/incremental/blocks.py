@@ -53,7 +53,7 @@ class WideBlockKernel:
 
     def __init__(self, layer: WideBlock, dtype: torch.dtype, device: torch.device) -> None:
         depthwise, norm = layer.depthwise, layer.norm
-        self._dtype, self._reach = dtype, layer.reach
+        self._dtype, self._padding = dtype, layer.reach.padding
         mixing = depthwise.weight.detach()
         self._mix = Convolve(depthwise, mixing, depthwise.bias.detach(), torch.float32, device)
         self._mix_change = Convolve(depthwise, mixing, None, dtype, device)
@@ -71,7 +71,7 @@ class WideBlockKernel:
 
     def keep(self, x: KeptMap, last: bool) -> KeptBlock:
         """Runs the block on an untouched map. ``last``: only the mean of its output is wanted."""
-        mixed = self._mix(x.values[None], self._reach.padding)[0]
+        mixed = self._mix(x.values[None], self._padding)[0]
         rows = mixed.view(x.side**2, -1)
         variance = rows.var(1, correction=0) + self._norm.epsilon
         made = torch.cat([self._made(part, last) for part in rows.split(self._chunk)]).view(x.side, x.side, -1)
@@ -79,43 +79,41 @@ class WideBlockKernel:
         return KeptBlock(output, KeptMap(mixed), (variance * rows.shape[1]).sqrt(), KeptMap(made))
 
     def change(
-        self, kept: KeptBlock, window: Window, place: Place, around: Place, unseen: float | None
+        self, kept: KeptBlock, window: Window, place: Place, unseen: float | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The output's change at ``place``, float32 ``(n, h, w, c)``, and where the branch changed.
 
         Args:
             kept: of the slice.
-            window: the input's change.
-            place, around: what is wanted, and what is read for it.
+            window: the input's change, which lies inside ``place``.
+            place: what is wanted.
             unseen: rows that change by so much at most keep their branch; None computes all.
 
         Returns:
             The change, and boolean ``(n, h, w)``; None instead of the latter stands for all.
         """
-        rows = _Rows(self, kept, window, place, around, unseen)
         change = window.at(place)
+        rows = _Rows(self, kept, change.to(self._dtype), place, unseen)
         flat = change.view(-1, change.shape[-1])
         for chosen, made in rows.made(hidden=False):
             flat.index_add_(0, chosen, made.float())
         return change, rows.seen
 
-    def change_of_hidden(
-        self, kept: KeptBlock, window: Window, place: Place, around: Place, unseen: float | None
-    ) -> torch.Tensor:
+    def change_of_hidden(self, kept: KeptBlock, window: Window, place: Place, unseen: float | None) -> torch.Tensor:
         """What the wide rows of windows change, summed over the cells: float32 ``(n, 4 c)``."""
         n, height, width = place.shape
         change = torch.zeros((n, kept.made.values.shape[-1]), device=kept.spread.device)
         limits = torch.arange(n + 1, device=change.device) * (height * width)
-        for chosen, made in _Rows(self, kept, window, place, around, unseen).made(hidden=True):
+        for chosen, made in _Rows(self, kept, window.at(place, self._dtype), place, unseen).made(hidden=True):
             ends = torch.searchsorted(chosen, limits).tolist()
             for position, (start, stop) in enumerate(pairwise(ends)):
                 if stop > start:
                     change[position] += made[start:stop].sum(0, dtype=torch.float32)
         return change
 
-    def mixed_change(self, window: Window, around: Place) -> torch.Tensor:
-        """What the depthwise convolution makes of a change, ``(n, h, w, c)``."""
-        return self._mix_change(*window.around(around, self._dtype, self._reach.kernel - 1))
+    def mixed_change(self, change: torch.Tensor) -> torch.Tensor:
+        """What the depthwise convolution makes of a change, ``(n, h, w, c)``, with nothing around it."""
+        return self._mix_change(change, self._padding)
 
     def _made(self, mixed: torch.Tensor, hidden: bool) -> torch.Tensor:
         """The branch of mixed rows ``(m, c)``, or their wide rows ``(m, 4 c)``."""
@@ -126,6 +124,12 @@ class WideBlockKernel:
 class _Rows:
     """The rows of a group's windows that go through a block's products.
 
+    Args:
+        kernel, kept: the block.
+        change: of its input at ``place``, ``(n, h, w, c)``.
+        place: where.
+        unseen: see :meth:`WideBlockKernel.change`.
+
     Attributes:
         seen: boolean ``(n, h, w)``, which rows; None for all.
     """
@@ -134,13 +138,12 @@ class _Rows:
         self,
         kernel: WideBlockKernel,
         kept: KeptBlock,
-        window: Window,
+        change: torch.Tensor,
         place: Place,
-        around: Place,
         unseen: float | None,
     ) -> None:
         self._kernel, self._kept = kernel, kept
-        change = kernel.mixed_change(window, around)
+        change = kernel.mixed_change(change)
         self._change = change.view(-1, change.shape[-1])
         self._cells = place.cells(kept.mixed.side, change.device)
         self.seen = None

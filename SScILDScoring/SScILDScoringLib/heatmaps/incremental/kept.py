@@ -119,10 +119,10 @@ class KeptSlice:
                 )
                 kept, window = self._layers[number], windows[layer.reads]
                 if number == network.last_wide_block:
-                    hidden = kernel.change_of_hidden(kept, window, place, around, unseen)
+                    hidden = kernel.change_of_hidden(kept, window, place, unseen)
                     return torch.cat([self._mean_of(window), hidden / self._cells], dim=1)
                 if isinstance(layer, WideBlock):
-                    change, seen = kernel.change(kept, window, place, around, unseen)
+                    change, seen = kernel.change(kept, window, place, unseen)
                     if seen is not None:
                         rows.narrowed(number, *ends_of(seen, place.rows, 2))
                         columns.narrowed(number, *ends_of(seen, place.columns, 1))
