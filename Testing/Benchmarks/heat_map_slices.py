@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 
 SIDE = 512
 SOURCE = {"name": "drawn slices", "licence": "Apache-2.0", "citation": "SScILDScoring"}
-TEACHING = 2
+TEACHING = 4
 """Counted up when slices or teaching change, so that kept networks are made again."""
 WARMING = 20
 """Steps in which a network being taught gets up to speed."""
@@ -83,8 +83,7 @@ def train_briefly(network: torch.nn.Module, seconds: float, side: int = SIDE) ->
 
     Scores alone teach a network of this size nothing within minutes: it goes on answering their mean. So every cell of
     the last map learns the extents of its own area as well, by a layer that is thrown away afterwards. Networks whose
-    head begins with the mean over the cells see slices as halves, scored as if lung were everywhere as dense as in the
-    whole: more of them in a step.
+    head begins with the mean over the cells see slices of half the size: more of them in a step.
 
     Args:
         network: describes its layers.
@@ -95,7 +94,8 @@ def train_briefly(network: torch.nn.Module, seconds: float, side: int = SIDE) ->
 
     started, step, layers = time.monotonic(), 0, network.layers()
     of_mean = hasattr(network, "head_of_mean")
-    slices, full_pace, head_factor = (4, 1e-3, 5) if of_mean else (2, 3e-4, 1)
+    slices, full_pace, head_factor = (8, 1e-3, 10) if of_mean else (2, 3e-4, 1)
+    side = side // 2 if of_mean else side
     last = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
     with torch.no_grad():
         last.bias.copy_(mean_scores())
@@ -103,7 +103,7 @@ def train_briefly(network: torch.nn.Module, seconds: float, side: int = SIDE) ->
     network.train().to(memory_format=torch.channels_last)
     while not step or time.monotonic() - started < seconds:
         drawn = [drawn_areas(slices * step + n, side) for n in range(slices)]
-        x, wanted, areas = (halves if of_mean else wholes)(drawn)
+        x, wanted, areas = wholes(drawn)
         with torch.autocast("cpu", torch.bfloat16):
             last_map = run_layers(layers, x)[-1]
             answer = network.head(last_map)
@@ -130,24 +130,9 @@ def train_briefly(network: torch.nn.Module, seconds: float, side: int = SIDE) ->
 
 def wholes(drawn: list) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Drawn slices as a network's input ``(n, 1, h, w)``, their scores ``(n, 3)`` and areas ``(n, 3, h, w)``."""
-    side = drawn[0][0].shape[0]
-    return parts_of(drawn, [(slice(0, side), slice(0, side))])
-
-
-def halves(drawn: list) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """As :func:`wholes`, but the left and the right half of the middle rows of every slice."""
-    side = drawn[0][0].shape[0]
-    half = side // 2
-    rows = slice(half - half // 2, half - half // 2 + half)
-    return parts_of(drawn, [(rows, slice(0, half)), (rows, slice(side - half, side))])
-
-
-def parts_of(drawn: list, parts: Sequence[tuple[slice, slice]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """As :func:`wholes`, for some rows and columns of every slice."""
-    x = np.stack([scaled(hu[part]) for hu, _, _ in drawn for part in parts])
-    areas = np.stack([area[:, *part] for _, _, area in drawn for part in parts]).astype(np.float32)
-    scores = 100 * areas.mean((2, 3)) / drawn[0][1].mean()
-    return torch.from_numpy(x)[:, None], torch.from_numpy(scores).float(), torch.from_numpy(areas)
+    hu, lungs, areas = (np.stack(parts) for parts in zip(*drawn, strict=True))
+    x, areas = torch.from_numpy(scaled(hu))[:, None], torch.from_numpy(areas).float()
+    return x, 100 * areas.sum((2, 3)) / torch.from_numpy(lungs).sum((1, 2))[:, None], areas
 
 
 def mean_scores() -> torch.Tensor:

@@ -19,7 +19,16 @@ from heat_map_contest import FIRST, QUICK, Case, compare, contestants
 from heat_map_profile import step_of, steps_of_profile
 from heat_map_rivals import captum_occlusion, evenly, library_positions, monai_occlusion, published_corners
 from heat_map_rivals import published_loop as published
-from heat_map_slices import drawn_areas, drawn_slice, halves, held_out_error, kept, lungs_of, mean_scores, train_briefly
+from heat_map_slices import (
+    drawn_areas,
+    drawn_slice,
+    held_out_error,
+    kept,
+    lungs_of,
+    mean_scores,
+    train_briefly,
+    wholes,
+)
 from measuring import Contestant, Deadline, Measured, Rows, by_turns, line_through, peak_mb, percent_of_largest, table
 
 from small_bundles import s_net_bundle
@@ -181,15 +190,13 @@ def test_teaching_begins_with_the_mean_and_changes_the_network():
     assert not network.training
 
 
-def test_halves_of_slices_have_the_scores_of_their_areas():
-    drawn = [drawn_areas(seed, 128) for seed in (3, 4)]
-    x, scores, areas = halves(drawn)
-    assert (x.shape, areas.shape) == ((4, 1, 64, 64), (4, 3, 64, 64))
-    hu, lung, area = drawn[1]
-    assert np.array_equal(areas[3].numpy(), area[:, 32:96, 64:])
-    assert scores[3].numpy() == pytest.approx(100 * area[:, 32:96, 64:].mean((1, 2)) / lung.mean())
-    assert x[3, 0].numpy() == pytest.approx((np.clip(hu[32:96, 64:], -1500, 1500) + 1500) / 3000)
-    assert drawn_slice(4, 128)[2] == pytest.approx(100 * area.sum((1, 2)) / lung.sum())
+def test_networks_are_taught_slices_with_their_scores_and_areas():
+    drawn = [drawn_areas(seed, 64) for seed in (3, 4)]
+    x, scores, areas = wholes(drawn)
+    assert (x.shape, scores.shape, areas.shape) == ((2, 1, 64, 64), (2, 3), (2, 3, 64, 64))
+    assert x[1, 0].numpy() == pytest.approx((np.clip(drawn[1][0], -1500, 1500) + 1500) / 3000)
+    assert scores[1].numpy() == pytest.approx(drawn_slice(4, 64)[2])
+    assert np.array_equal(areas[1].numpy(), drawn[1][2])
 
 
 def test_the_held_out_error_of_answering_the_mean_is_the_mean_predictors():
