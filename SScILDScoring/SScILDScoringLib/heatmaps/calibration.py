@@ -29,7 +29,7 @@ def calibrated_halo(
     bundle,
     slices: Sequence[tuple[np.ndarray, np.ndarray]],
     settings: HeatMapSettings | None = None,
-    tolerance: float = PREVIEW_LIMIT / 5,
+    tolerance: float = PREVIEW_LIMIT / 4,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> list[int]:
@@ -43,7 +43,7 @@ def calibrated_halo(
         bundle: the S-Net bundle, or a SliceNetwork made of one.
         slices: Hounsfield units ``(y, x)`` and lung mask of validation slices, with disease.
         settings: patch, step and edge; the bundle's when None.
-        tolerance: share of the largest change; by default a fifth of what a preview is allowed. Other slices and
+        tolerance: share of the largest change; by default a quarter of what a preview is allowed. Other slices and
             positions are worse, what a halo leaves out adds up over positions, and rows left out come on top.
         device: where the network runs.
         progress: stage ``heat_maps``; may cancel.
