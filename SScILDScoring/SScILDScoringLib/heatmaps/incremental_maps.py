@@ -4,7 +4,7 @@ The arithmetic is what the device computes fast; a few positions are computed in
 difference stays with the map. Where it is too large, float32 does all the work.
 
 A preview keeps the recomputed windows smaller than the network's reach (``halo`` cells per stage, calibrated for a
-bundle, see :mod:`.calibration`), and in wide blocks it leaves out smaller changes than rounding would hide. Eight
+bundle, see :mod:`.calibration`), and in wide blocks it leaves out larger changes than those that rounding hides. Eight
 positions are computed exactly first; where the preview differs from them by more than its tolerance less is left out,
 in the end nothing.
 

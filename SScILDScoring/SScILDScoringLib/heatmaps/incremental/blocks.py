@@ -85,7 +85,7 @@ class WideBlockKernel:
 
         Args:
             kept: of the slice.
-            window: the input's change, which lies inside ``place``.
+            window: the input's change; what changes outside ``place`` is left out (a halo does that).
             place: what is wanted.
             unseen: rows that change by so much at most keep their branch; None computes all.
 
