@@ -9,7 +9,7 @@ STAMP := $(VENV)/.ready
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dicom,slicer,training,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dicom,fast,slicer,training,test]"
 	touch $(STAMP)
 
 demo: $(STAMP)

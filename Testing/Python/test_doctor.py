@@ -56,6 +56,7 @@ def test_everything_is_examined_and_whatever_is_not_well_comes_with_advice(s_net
         "packages",
         "cpu",
         "memory",
+        "heat maps",
         "score network",
         "DICOM decoders",
         "models folder",
@@ -66,6 +67,14 @@ def test_everything_is_examined_and_whatever_is_not_well_comes_with_advice(s_net
         assert bool(check.advice) == (check.state != "ok"), check
     assert checks["SScILDScoring"].message == __version__
     assert f"torch {torch.__version__}" in checks["packages"].message
+
+
+def test_whether_heat_maps_have_compiled_passes_is_told(monkeypatch, s_net):
+    assert by_name()["heat maps"].message.startswith("compiled passes, numba ")
+    monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental.ways.compiled_ways", lambda: None)
+    check = by_name()["heat maps"]
+    assert (check.state, check.advice[:11]) == ("warning", "pip install")
+    assert run(arguments=["doctor"]) == 0
 
 
 def test_a_whole_network_is_well_and_its_checksum_is_told(s_net):

@@ -22,6 +22,7 @@ from SScILDScoringLib.heatmaps.incremental import Change, IncrementalNetwork, Pl
 from SScILDScoringLib.heatmaps.incremental.blocks import UNSEEN, WideBlockKernel
 from SScILDScoringLib.heatmaps.incremental.crew import in_crew
 from SScILDScoringLib.heatmaps.incremental.route import Span
+from SScILDScoringLib.heatmaps.incremental.ways import BY_INDEX, ONE_BY_ONE, compiled_ways
 from SScILDScoringLib.heatmaps.incremental.windows import KeptMap, Place, Window
 from SScILDScoringLib.heatmaps.incremental_maps import Cut, Positions
 from SScILDScoringLib.heatmaps.precision import (
@@ -35,11 +36,14 @@ from SScILDScoringLib.heatmaps.reporting import Reporter
 from SScILDScoringLib.heatmaps.sums import MapSums
 from SScILDScoringLib.models import ModelBundle
 from SScILDScoringLib.networks import build_s_net
+from SScILDScoringLib.networks.layout import WideBlock
 from SScILDScoringLib.progress import silent
 from SScILDScoringLib.slice_network import SliceNetwork
 
 STARTER = Path(__file__).parents[2] / "Resources/Models/s_net_starter"
 CPU = torch.device("cpu")
+WAYS = {"one by one": ONE_BY_ONE, "by index": BY_INDEX, "compiled": compiled_ways()}
+every_way = pytest.mark.parametrize("ways", WAYS.values(), ids=WAYS)
 needs_bf16 = pytest.mark.skipif(not computes_bf16(), reason="this processor is below AVX-512: oneDNN refuses bf16")
 SMALL = {"widths": (8, 8, 16, 16), "blocks": (1, 1, 1, 1)}
 
@@ -116,13 +120,13 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize(("name", "options", "size"), NETWORKS, ids=lambda v: str(v) if not isinstance(v, dict) else "")
-@pytest.mark.parametrize("by_index", [False, True], ids=["by slices", "by index"])
-def test_changed_windows_are_answered_as_the_network_answers_the_whole_slice(name, options, size, by_index):
+@every_way
+def test_changed_windows_are_answered_as_the_network_answers_the_whole_slice(name, options, size, ways):
     network = network_with_random_weights(name, **options)
     image = np.random.default_rng(0).random((size, size)).astype(np.float32)
     changes = changes_everywhere(size)
     wanted = true_answers(network, image, changes)
-    kept = IncrementalNetwork(network, "fp32", CPU, by_index).keep(image)
+    kept = IncrementalNetwork(network, "fp32", CPU, ways).keep(image)
     plan = Plan(kept, changes)
     assert np.allclose(kept.baseline, wanted[0], rtol=1e-4, atol=1e-5)
     everything = range(len(changes))
@@ -137,6 +141,67 @@ def test_changed_windows_are_answered_as_the_network_answers_the_whole_slice(nam
     assert np.abs(together - kept.baseline - change).max() < allowed
 
 
+@needs_bf16
+@every_way
+def test_in_bf16_every_way_gives_the_same(ways):
+    network = network_with_random_weights("convnext_atto", layer_scale=0.3)
+    image = np.random.default_rng(0).random((96, 96)).astype(np.float32)
+    changes = changes_everywhere(96)
+    kept = IncrementalNetwork(network, "fp32", CPU, ONE_BY_ONE).keep(image)
+    exact, plain, found = (
+        kept.answered_by(IncrementalNetwork(network, precision, CPU, way))
+        for precision, way in (("fp32", ONE_BY_ONE), ("bf16", ONE_BY_ONE), ("bf16", ways))
+    )
+    exact, plain, found = (
+        one.answers([one.ends(Plan(one, changes), range(len(changes)))]) - one.baseline for one in (exact, plain, found)
+    )
+    largest = np.abs(exact).max()
+    assert np.abs(found - plain).max() < 0.005 * largest
+    assert 0 < np.abs(found - exact).max() < 0.05 * largest
+
+
+def test_passes_round_to_bfloat16_as_pytorch_does():
+    values = torch.from_numpy(np.random.default_rng(0).standard_normal(10**5).astype(np.float32)).view(1, 10, 10, -1)
+    values[0, 0, 0, :8] = torch.tensor([0.0, -0.0, torch.inf, -torch.inf, 1 + 2**-8, 1 + 3 * 2**-8, 3.4e38, 1e-40])
+    place = Place(Span(np.array([3]), 10), Span(np.array([4]), 10))
+    rounded = WAYS["compiled"].moved(values, place, place, torch.bfloat16)
+    assert torch.equal(rounded.view(torch.int16), values.bfloat16().view(torch.int16))
+
+
+def test_a_window_may_become_the_answer_but_only_where_nobody_else_reads_it():
+    network = network_with_random_weights("convnext_atto", layer_scale=0.3)
+    image = np.random.default_rng(0).random((96, 96)).astype(np.float32)
+    number, layer = next((n, y) for n, y in enumerate(network.layers()) if isinstance(y, WideBlock))
+    for ways in WAYS.values():
+        engine = IncrementalNetwork(network, "fp32", CPU, ways)
+        kept = engine.keep(image)._layers[number]
+        place = Place(*[Span(np.array([2]), 12)] * 2)
+        answers = []
+        for reuse in (False, True):
+            torch.manual_seed(1)
+            window = Window(torch.randn(1, 12, 12, layer.depthwise.in_channels), place, ways.moved)
+            before = window.change.clone()
+            with torch.inference_mode():
+                changed, _ = engine.kernels[number].change(kept, window, place, 0.0, reuse)
+            answers.append(changed)
+            assert torch.equal(window.change, before) is not reuse
+        assert torch.allclose(*answers)
+
+
+BROKEN = {
+    "no numba": "import sys; sys.modules['numba'] = None",
+    "wrong rows": "from SScILDScoringLib.heatmaps.incremental import passes; passes.seen_rows = lambda *given: (3, 60)",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_without_a_numba_that_works_pytorchs_operators_do_it(broken):
+    code = f"{broken}\nimport torch\nfrom SScILDScoringLib.heatmaps.incremental.ways import *\n"
+    code += "print(compiled_ways() is None, ways_for(torch.device('cpu'), lambda: None) is ONE_BY_ONE)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
+
+
 def test_without_packed_operators_the_answers_are_the_same(monkeypatch):
     """As on a computer whose PyTorch has no oneDNN, and as on a GPU."""
     monkeypatch.setattr("SScILDScoringLib.heatmaps.incremental.operators.can_pack", lambda device: False)
@@ -145,7 +210,7 @@ def test_without_packed_operators_the_answers_are_the_same(monkeypatch):
         image = np.random.default_rng(0).random((size, size)).astype(np.float32)
         changes = changes_everywhere(size)
         wanted = true_answers(network, image, changes)
-        kept = IncrementalNetwork(network, "fp32", CPU, True).keep(image)
+        kept = IncrementalNetwork(network, "fp32", CPU, BY_INDEX).keep(image)
         found = kept.answers([kept.ends(Plan(kept, changes), range(len(changes)))]) - kept.baseline
         change = wanted[1:] - wanted[0]
         assert np.abs(found - change).max() < 1e-4 * np.abs(change).max() + 2e-6 * np.abs(wanted).max()
@@ -163,9 +228,9 @@ def test_a_halo_that_reaches_everything_leaves_nothing_out_and_a_small_one_does(
 
 def rows_computed(monkeypatch):
     """Collects how many rows go through the products of wide blocks."""
-    rows, made = [], WideBlockKernel._made
+    rows, made = [], WideBlockKernel.made
     monkeypatch.setattr(
-        WideBlockKernel, "_made", lambda self, x, hidden: (rows.append(len(x)), made(self, x, hidden))[1]
+        WideBlockKernel, "made", lambda self, x, hidden: (rows.append(len(x)), made(self, x, hidden))[1]
     )
     return rows
 
@@ -210,12 +275,12 @@ def test_in_bf16_rows_that_rounding_hides_are_left_out_and_the_answers_are_as_go
     assert with_them_left_out < max(1.5 * without, 0.01)
 
 
-@pytest.mark.parametrize("by_index", [False, True], ids=["by slices", "by index"])
-def test_windows_are_moved_with_zeros_around_them(by_index):
+@every_way
+def test_windows_are_moved_with_zeros_around_them(ways):
     rng = np.random.default_rng(4)
     change = torch.from_numpy(rng.standard_normal((3, 4, 5, 2)).astype(np.float32))
     own = Place(Span(np.array([0, 3, 6]), 4), Span(np.array([2, 5, 0]), 5))
-    window = Window(change, own, by_index)
+    window = Window(change, own, ways.moved)
     whole = torch.zeros(3, 30, 30, 2)  # maps of 10 x 10 with 10 cells around them
     for n in range(3):
         y, x = 10 + own.rows.starts[n], 10 + own.columns.starts[n]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -105,11 +106,12 @@ def test_the_list_of_packages_is_that_of_the_project(driver):
 
     from packaging.requirements import Requirement
 
-    from SScILDScoringLib.panel.packages import PACKAGES
+    from SScILDScoringLib.panel.packages import OPTIONAL, PACKAGES
 
     project = tomllib.loads((MODULE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {r.name.lower(): str(r.specifier) for r in map(Requirement, project["dependencies"])}
-    assert {p.name.lower(): f">={p.least}" for p in PACKAGES} == wanted
+    for listed, lines in ((PACKAGES, project["dependencies"]), (OPTIONAL, project["optional-dependencies"]["fast"])):
+        wanted = {r.name.lower(): str(r.specifier) for r in map(Requirement, lines)}
+        assert {p.name.lower(): f">={p.least}" for p in listed} == wanted
 
 
 def test_versions_are_compared_as_numbers(driver):
@@ -156,6 +158,55 @@ def test_a_failed_installation_is_said_and_can_be_tried_again(driver, monkeypatc
     driver.ui.installButton.click()
     assert "could not be installed" in driver.ui.environmentJobLabel.text
     assert driver.ui.environmentRetryButton.visible
+
+
+def withoutNumba(monkeypatch) -> None:
+    from SScILDScoringLib.panel import packages
+
+    lacking = packages.Package("numba", "there_is_no_numba_here", "0.61", 65, optional="faster heat maps")
+    monkeypatch.setattr(packages, "OPTIONAL", (lacking,))
+
+
+def test_what_only_makes_heat_maps_faster_is_offered_and_leaves_numpy_alone(driver, monkeypatch, pythonSlicer):
+    import numpy as np
+    import qt
+    from slicer import packaging
+
+    withoutNumba(monkeypatch)
+    told = []
+    install = packaging.pip_install
+    monkeypatch.setattr(
+        packaging,
+        "pip_install",
+        lambda wanted, constraints=None, **more: (
+            told.append(Path(constraints).read_text(encoding="utf-8")),
+            install(wanted, constraints=constraints, **more),
+        )[1],
+    )
+    driver.ui.checkAgainButton.click()
+    assert driver.desk.missingPackages == []
+    assert "Optional: numba (about 65 MB), faster heat maps." in driver.ui.environmentLabel.text
+    table = driver.ui.environmentTable
+    assert table.item(table.rowCount - 1, 3).text() == "missing; optional: faster heat maps"
+    withMessageBoxes(driver, qt.QMessageBox.Ok)
+    driver.ui.installButton.click()
+    assert "numba>=0.61 (about 65 MB): faster heat maps" in driver.application.dialogs.shown[-1].text
+    assert pythonSlicer.read_text().startswith("install numba>=0.61 -c ")
+    assert told == [f"numpy=={np.__version__}\n"]
+    assert "is installed" in driver.ui.environmentJobLabel.text
+
+
+def test_scoring_goes_on_where_it_cannot_be_installed(driver, monkeypatch, pythonSlicer):
+    import qt
+
+    withoutNumba(monkeypatch)
+    launcher = pythonSlicer.parent / "bin" / "PythonSlicer"
+    launcher.write_text(launcher.read_text().replace("exit 0", "exit 1"))
+    driver.ui.checkAgainButton.click()
+    withMessageBoxes(driver, qt.QMessageBox.Ok)
+    driver.ui.installButton.click()
+    assert "scoring works without it" in driver.ui.environmentJobLabel.text
+    assert not driver.ui.environmentRetryButton.visible
 
 
 def test_with_everything_there_the_install_button_says_so(driver):

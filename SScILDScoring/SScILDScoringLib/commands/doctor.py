@@ -87,6 +87,16 @@ def _software() -> Iterator[Check]:
     if missing:
         yield Check("packages", "problem", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
     yield Check("packages", "ok", ", ".join(found))
+    yield _passes()
+
+
+def _passes() -> Check:
+    from ..heatmaps.incremental.ways import compiled_ways
+
+    if compiled_ways() is not None:
+        return Check("heat maps", "ok", f"compiled passes, numba {importlib.metadata.version('numba')}")
+    advice = "pip install 'numba>=0.61' makes them a tenth to a fifth faster on a processor."
+    return Check("heat maps", "warning", "without compiled passes: numba is not here or does not work", advice)
 
 
 def _device() -> Iterator[Check]:

@@ -62,7 +62,7 @@ UNSEEN = 2.0**-6
 WIDENINGS = 3
 """How often a preview leaves out less before the exact computation takes over."""
 
-GROUP = {"cpu": 6}
+GROUP = {"cpu": 12}
 OTHER_GROUP = 64
 """Positions computed together on a kind of device."""
 
@@ -93,6 +93,19 @@ class Cut:
         return Cut(halo, unseen)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Positions to compute.
+
+    Args:
+        numbers: of the positions. precision: of the network. cut: what may be left out; None for nothing.
+    """
+
+    numbers: Sequence[int]
+    precision: str
+    cut: Cut | None = None
+
+
 class Positions:
     """The positions of one slice, ready to be answered.
 
@@ -117,31 +130,49 @@ class Positions:
         self, numbers: Sequence[int], precision: str, cut: Cut | None = None
     ) -> Iterator[tuple[Sequence[int], np.ndarray]]:
         """Numbers of positions and what each does to the scores, ``(n, 3)``, as they become ready."""
-        kept = self._kept_in(precision)
-        plan = Plan(kept, self._changes) if cut is None else Plan(kept, self._changes, cut.halo, cut.unseen)
-        device = self._network.device.type
-        size = self._work.batch_size or GROUP.get(device, OTHER_GROUP)
-        crew = torch.get_num_threads() if device == "cpu" else 1
-        heads = max(HEADS[kept.network.head_of_mean is not None] // size, 1) * size
-        # Few positions are shared out, too, and not all come at once: maps appear while they are computed.
-        heads = min(heads, max(-(-len(numbers) // max(crew, LEAST_TASKS)), 1))
-        if cut is not None:
-            # Windows of like size go together; where they grow to the whole map in the end this would win nothing.
-            numbers = sorted(numbers, key=lambda n: self._changes[n].values.shape)
-        tasks = [numbers[n : n + heads] for n in range(0, len(numbers), heads)]
-
-        def answer(task: Sequence[int], check: Callable[[], None]) -> np.ndarray:
-            ends = [kept.ends(plan, task[n : n + size], check) for n in range(0, len(task), size)]
-            return kept.answers(ends) - kept.baseline
-
-        yield from in_crew(tasks, answer, crew, self._work.report.tick)
+        for _, task, changes in self._changes_of([Wanted(numbers, precision, cut)]):
+            yield task, changes
 
     def all_changes(self, numbers: Sequence[int], precision: str, cut: Cut | None = None) -> np.ndarray:
         """Changes ``(n, 3)`` of positions, in the order asked for."""
-        found = {}
-        for task, changes in self.changes(numbers, precision, cut):
-            found.update(zip(task, changes, strict=True))
-        return np.array([found[n] for n in numbers])
+        return self.all_of(Wanted(numbers, precision, cut))[0]
+
+    def all_of(self, *wanted: Wanted) -> list[np.ndarray]:
+        """Changes ``(n, 3)`` of several things wanted; nothing waits for the others."""
+        found: list[dict[int, np.ndarray]] = [{} for _ in wanted]
+        for number, task, changes in self._changes_of(wanted):
+            found[number].update(zip(task, changes, strict=True))
+        return [np.array([done[n] for n in one.numbers]) for done, one in zip(found, wanted, strict=True)]
+
+    def _changes_of(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, Sequence[int], np.ndarray]]:
+        device = self._network.device.type
+        size = self._work.batch_size or GROUP.get(device, OTHER_GROUP)
+        crew = torch.get_num_threads() if device == "cpu" else 1
+        kept = [self._kept_in(one.precision) for one in wanted]
+        plans = [
+            Plan(slice_, self._changes, *(() if one.cut is None else (one.cut.halo, one.cut.unseen)))
+            for slice_, one in zip(kept, wanted, strict=True)
+        ]
+        tasks = []
+        for number, one in enumerate(wanted):
+            heads = max(HEADS[kept[number].network.head_of_mean is not None] // size, 1) * size
+            # Few positions are shared out, too, and not all come at once: maps appear while they are computed.
+            heads = min(heads, max(-(-len(one.numbers) // max(crew, LEAST_TASKS)), 1))
+            # Windows of like size go together; where they grow to the whole map in the end this would win nothing.
+            numbers = one.numbers if one.cut is None else sorted(one.numbers, key=self._shape_of)
+            tasks += [(number, numbers[n : n + heads]) for n in range(0, len(numbers), heads)]
+
+        def answer(task: tuple[int, Sequence[int]], check: Callable[[], None]) -> np.ndarray:
+            number, positions = task
+            slice_, plan = kept[number], plans[number]
+            ends = [slice_.ends(plan, positions[n : n + size], check) for n in range(0, len(positions), size)]
+            return slice_.answers(ends) - slice_.baseline
+
+        for (number, positions), changes in in_crew(tasks, answer, crew, self._work.report.tick):
+            yield number, positions, changes
+
+    def _shape_of(self, number: int) -> tuple[int, ...]:
+        return self._changes[number].values.shape
 
     def telling(self, wanted: int) -> list[int]:
         """Numbers of at most so many positions, from where a patch differs most from what it replaces downwards.
@@ -169,10 +200,10 @@ class Positions:
     def _kept_in(self, precision: str) -> KeptSlice:
         if precision not in self._kept:
             network = self._network.incremental(precision, self._work.report.tick)
-            if precision != "fp32" and network.keeps_float32:
-                kept = self._kept_in("fp32").answered_by(network)
-            else:
+            if precision == "fp32":
                 kept = network.keep(self._input.untouched, self._work.report.tick)
+            else:
+                kept = self._kept_in("fp32").answered_by(network, self._work.report.tick)
             self._network.require_numbers(kept.baseline)
             self._kept[precision] = kept
         return self._kept[precision]
@@ -227,11 +258,12 @@ class Probes:
         if not self.numbers:
             self.answers = np.empty((0, len(positions.baseline)))
             return
-        self.answers = positions.all_changes(self.numbers, self.precision)
         if self.precision == "fp32":
+            self.answers = positions.all_changes(self.numbers, self.precision)
             return
         telling = spread(len(self.numbers), CHECKED)
-        exact = positions.all_changes([self.numbers[n] for n in telling], "fp32", Cut(None, CHECK_UNSEEN))
+        check = Wanted([self.numbers[n] for n in telling], "fp32", Cut(None, CHECK_UNSEEN))
+        exact, self.answers = positions.all_of(check, Wanted(self.numbers, self.precision))
         self.rounding, self.checked = float(np.abs(exact - self.answers[telling]).max()), len(telling)
         if work.precision == "auto" and self.rounding > LIMIT * self.largest:
             self.precision, self.rounding, self.checked = "fp32", None, 0

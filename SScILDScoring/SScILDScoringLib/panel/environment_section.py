@@ -26,7 +26,7 @@ class EnvironmentSection:
         self.row = JobRow(desk.ui, self.prefix)
         ui = desk.ui
         self.table = getattr(ui, f"{self.prefix}Table")
-        prepareTable(self.table, _columns(), rows=len(self.packages()), wide=3)
+        prepareTable(self.table, _columns(), rows=len(self.packages()) + len(self.optional()), wide=3)
         ui.installButton.clicked.connect(self.install)
         ui.checkAgainButton.clicked.connect(self.check)
         ui.workerLogButton.clicked.connect(self.showLog)
@@ -37,6 +37,10 @@ class EnvironmentSection:
         """What is needed."""
         return packages.PACKAGES
 
+    def optional(self) -> tuple[packages.Package, ...]:
+        """What is offered besides."""
+        return packages.OPTIONAL
+
     def reopen(self) -> None:
         """After something was installed, or the worker ended: the CT goes to a new worker."""
         self.desk.open()
@@ -44,12 +48,15 @@ class EnvironmentSection:
     def check(self, *_args) -> None:
         """Looks again at what is installed; opens the section when something is missing."""
         self.desk.missingPackages = packages.missing(self.packages())
-        for row, package in enumerate(self.packages()):
+        for row, package in enumerate((*self.packages(), *self.optional())):
             problem = package.problem
             setCell(self.table, row, 0, package.name)
             setCell(self.table, row, 1, package.version or "–")
             setCell(self.table, row, 2, package.least)
-            setCell(self.table, row, 3, problem or _("ready"), bold=bool(problem))
+            state = problem or _("ready")
+            if problem and package.optional:
+                state = _("{problem}; optional: {use}").format(problem=problem, use=package.optional)
+            setCell(self.table, row, 3, state, bold=bool(problem) and not package.optional)
         fitTable(self.table)
         if self.desk.missingPackages:
             getattr(self.ui, f"{self.prefix}Section").collapsed = False
@@ -61,7 +68,7 @@ class EnvironmentSection:
         self.desk.refresh()
         message, details = _("Nothing was installed."), ""
         try:
-            message = installMissing(self.desk.missingPackages)
+            message = installMissing([*self.desk.missingPackages, *packages.missing(self.optional())])
         except Exception as error:  # pip and the PyTorch extension fail in many ways, and the user has to know
             message, details = _("The installation failed: {error}").format(error=error), str(error)
         finally:
@@ -89,14 +96,19 @@ class EnvironmentSection:
     def refresh(self) -> None:
         """Says whether everything is here."""
         desk, ui = self.desk, self.ui
-        missing = desk.missingPackages
+        missing, offered = desk.missingPackages, packages.missing(self.optional())
         if missing:
             size = sum(package.megabytes for package in missing)
             text = _("Scoring needs {names} (about {size} MB to download). Nothing is installed before you ask for it.")
             ui.environmentLabel.setText(text.format(names=", ".join(p.name for p in missing), size=size))
         else:
-            ui.environmentLabel.setText(_("Everything that scoring needs is installed."))
-        here = "" if missing else _("Everything is installed already.")
+            text = _("Everything that scoring needs is installed.")
+            for package in offered:
+                text += " " + _("Optional: {name} (about {size} MB), {use}.").format(
+                    name=package.name, size=package.megabytes, use=package.optional
+                )
+            ui.environmentLabel.setText(text)
+        here = "" if missing or offered else _("Everything is installed already.")
         busy = desk.noWork() if desk.busy() else ""
         allow(
             ui.installButton, here or busy, _("Asks first, then installs PyTorch by its extension and the rest by pip.")

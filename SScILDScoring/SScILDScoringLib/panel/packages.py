@@ -20,6 +20,7 @@ class Package:
         name: of the distribution, as pip knows it. module: as Python imports it.
         least: lowest version that will do. megabytes: rough size of the download.
         torch: comes through the PyTorch extension, never through pip.
+        optional: what it is good for, where scoring works without it.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Package:
     least: str
     megabytes: int
     torch: bool = False
+    optional: str = ""
 
     @property
     def requirement(self) -> str:
@@ -66,6 +68,10 @@ PACKAGES = (
     Package("pillow", "PIL", "10", 7),
 )
 """What ``pip install sscildscoring`` would bring; a test compares the two lists."""
+
+
+OPTIONAL = (Package("numba", "numba", "0.61", 65, optional=_("faster heat maps")),)
+"""What ``pip install sscildscoring[fast]`` would bring on top; the same test compares."""
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -25,6 +25,10 @@ class SoftwareSection(EnvironmentSection):
         """What is needed."""
         return packages.packages()
 
+    def optional(self) -> tuple[Package, ...]:
+        """Nothing is offered besides."""
+        return ()
+
     def reopen(self) -> None:
         """Nothing to do: the next job starts a worker."""
 

@@ -11,7 +11,11 @@ difference from fp32 that is measured on a few positions of every map.
     windows.py       what changes in a map, and what lies under and around it
     operators.py     products, norms and convolutions with their weights packed
     convolutions.py  convolutions and pooling on windows
-    blocks.py        wide blocks on windows, and which of their cells change
+    blocks.py        wide blocks on windows
+    rows.py          which of their rows change, and what becomes of them
+    ways.py          how the steps between products are done: by PyTorch's operators or in compiled passes
+    compiled.py      the latter, around
+    passes.py        what numba compiles
     network.py       a network's kernels; made once
     kept.py          what every layer said of one slice, and the answers to changed windows of it
     crew.py          positions shared out among threads

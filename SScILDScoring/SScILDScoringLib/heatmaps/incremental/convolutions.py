@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from ...networks.layout import Convolution, NormedConvolution, Pooling
 from .operators import ROWS, ChannelNorm, Convolve, Linear
+from .ways import Ways, patches_of
 from .windows import KeptMap, Place, Window
 
 
@@ -27,16 +28,19 @@ class Kept:
     Args:
         output: its map.
         inner: what the layer needs besides to answer to changes.
+        normed: the same with the layer's norm, where that stands in front.
     """
 
     output: KeptMap
     inner: KeptMap | None = None
+    normed: KeptMap | None = None
 
 
 class ConvolutionKernel:
     """A convolution with BatchNorm folded into it."""
 
-    def __init__(self, layer: Convolution, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, layer: Convolution, dtype: torch.dtype, device: torch.device, ways: Ways) -> None:
+        self._ways = ways
         convolution, norm = layer.convolution, layer.norm
         weight = convolution.weight.detach().double()
         bias = torch.zeros(len(weight)) if convolution.bias is None else convolution.bias.detach()
@@ -62,17 +66,13 @@ class ConvolutionKernel:
         change = self._change(*window.around(around, self._dtype, self._reach.kernel - 1))
         if other is not None:
             change = other.at(place).add_(change)
-        if kept.inner is None:
-            return change.float()
-        before = kept.inner.at(place)
-        untouched = before.relu()
-        return before.add_(change).relu_().sub_(untouched)
+        return change.float() if kept.inner is None else self._ways.rectified(change, kept.inner, place)
 
 
 class PoolingKernel:
     """Max pooling: the only layer that reads kept values around a window, not only changes."""
 
-    def __init__(self, layer: Pooling, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, layer: Pooling, dtype: torch.dtype, device: torch.device, ways: Ways) -> None:
         self._kernel, self._stride, self._padding = layer.reach
 
     def keep(self, x: KeptMap, other: None) -> Kept:
@@ -92,7 +92,8 @@ class PoolingKernel:
 class NormedConvolutionKernel:
     """A convolution whose patches do not overlap, as a product; a norm in front of it is folded into its weights."""
 
-    def __init__(self, layer: NormedConvolution, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, layer: NormedConvolution, dtype: torch.dtype, device: torch.device, ways: Ways) -> None:
+        self._ways = ways
         convolution, norm = layer.convolution, layer.norm
         self._side, self._norm_first = convolution.stride[0], layer.norm_first
         # The one at the network's entry is small, and its norm would enlarge what rounding does.
@@ -110,27 +111,28 @@ class NormedConvolutionKernel:
     def keep(self, x: KeptMap, other: None) -> Kept:
         """Keeps the input, whose norm changes with it, or what stands in front of the norm."""
         read = x.side // self._side * self._side
-        values = x.values[None, :read, :read]
         if self._norm_first:
-            return Kept(KeptMap(self._product(self._whole, self._norm(values))[0]), x)
-        before = self._product(self._whole, values)
+            normed = self._norm(x.values)
+            return Kept(KeptMap(self._product(self._whole, normed[None, :read, :read])[0]), x, KeptMap(normed))
+        before = self._product(self._whole, x.values[None, :read, :read])
         return Kept(KeptMap(self._norm(before)[0]), KeptMap(before[0]))
 
     def change(self, kept: Kept, window: Window, other: None, place: Place, around: Place) -> torch.Tensor:
         """Of the norm and the product, in their order."""
         if self._norm_first:
-            untouched = kept.inner.at(window.place)
-            normed = self._norm(untouched + window.change).sub_(self._norm(untouched))
-            patches = Window(normed, window.place, window.by_index).at(around, self._dtype)
-            return self._product(self._change, patches).float()
+            patches = self._ways.normed_patches(
+                kept.inner, kept.normed, window, around, self._norm, self._side, self._dtype
+            )
+            return self._multiplied(self._change, patches).float()
         before = kept.inner.at(place).add_(self._product(self._change, window.at(around, self._dtype)))
         return self._norm(before).sub_(kept.output.at(place))
 
     def _product(self, linear: Linear, x: torch.Tensor) -> torch.Tensor:
-        n, height, width, channels = x.shape
-        s = self._side
-        patches = x.reshape(n, height // s, s, width // s, s, channels).transpose(2, 3)
-        rows = patches.reshape(-1, s * s * channels)
+        return self._multiplied(linear, patches_of(x, self._side))
+
+    @staticmethod
+    def _multiplied(linear: Linear, patches: torch.Tensor) -> torch.Tensor:
+        rows = patches.view(-1, patches.shape[-1])
         count, missing = len(rows), -len(rows) % ROWS
         rows = F.pad(rows, (0, 0, 0, missing)) if missing else rows
-        return linear(rows)[:count].view(n, height // s, width // s, -1)
+        return linear(rows)[:count].view(*patches.shape[:3], -1)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ...networks.layout import INPUT, WideBlock
-from .blocks import UNSEEN, ends_of
+from .blocks import UNSEEN
 from .route import Route, Routes, Span
 from .windows import KeptMap, Place, Window
 
@@ -97,17 +97,26 @@ class KeptSlice:
             self._last_use = {source: n for n, y in enumerate(network.layers) for source in (y.reads, y.adds)}
             self.baseline = self._baseline(maps)
 
-    def answered_by(self, network: IncrementalNetwork) -> KeptSlice:
-        """The same slice for the same network in another precision, where that keeps the same maps."""
+    def answered_by(self, network: IncrementalNetwork, tick: Tick = no_tick) -> KeptSlice:
+        """The same slice for the same network in another precision, which rounds nothing but what it multiplies.
+
+        ``tick`` is called between layers and may cancel by raising.
+        """
         other = copy.copy(self)
-        other.network = network
+        other.network, other._layers = network, dict(self._layers)
+        with torch.inference_mode():
+            for number, (layer, kernel) in enumerate(zip(network.layers, network.kernels, strict=True)):
+                tick()
+                if isinstance(layer, WideBlock):
+                    last = number == network.last_wide_block
+                    other._layers[number] = kernel.keep_again(self._layers[number], last)
         return other
 
     # ---- from windows to what the head reads ---------------------------------------------------------------------
 
     def ends(self, plan: Plan, group: Sequence[int], tick: Tick = no_tick) -> torch.Tensor:
         """What the head needs of a group of positions, one row each; :meth:`answers` makes scores of it."""
-        network, by_index = self.network, self.network.by_index
+        network, moved = self.network, self.network.ways.moved
         unseen = plan.unseen if network.skips else None
         with torch.inference_mode():
             rows, columns = plan.of(group)
@@ -122,14 +131,14 @@ class KeptSlice:
                     hidden = kernel.change_of_hidden(kept, window, place, unseen)
                     return torch.cat([self._mean_of(window), hidden / self._cells], dim=1)
                 if isinstance(layer, WideBlock):
-                    change, seen = kernel.change(kept, window, place, unseen)
-                    if seen is not None:
-                        rows.narrowed(number, *ends_of(seen, place.rows, 2))
-                        columns.narrowed(number, *ends_of(seen, place.columns, 1))
+                    change, ends = kernel.change(kept, window, place, unseen, self._last_use[layer.reads] == number)
+                    if ends is not None:
+                        rows.narrowed(number, ends.first_row, ends.last_row)
+                        columns.narrowed(number, ends.first_column, ends.last_column)
                 else:
                     other = None if layer.adds is None else windows[layer.adds]
                     change = kernel.change(kept, window, other, place, around)
-                windows[number] = Window(change, place, by_index)
+                windows[number] = Window(change, place, moved)
                 for used in (layer.reads, layer.adds):
                     if used is not None and self._last_use[used] == number:
                         del windows[used]
@@ -157,7 +166,7 @@ class KeptSlice:
             difference = change.values - self._prepared[y, x]
             window[y.start - top : y.stop - top, x.start - left : x.stop - left] = difference
         values = torch.from_numpy(windows)[..., None].to(self.network.device)
-        return Window(values, place, self.network.by_index)
+        return Window(values, place, self.network.ways.moved)
 
     # ---- the last map and the head -------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from ...networks.layout import Convolution, NormedConvolution, Pooling, WideBloc
 from .blocks import WideBlockKernel
 from .convolutions import ConvolutionKernel, NormedConvolutionKernel, PoolingKernel
 from .kept import KeptSlice, Tick, no_tick
+from .ways import Ways, ways_for
 
 KERNELS = {
     Convolution: ConvolutionKernel,
@@ -33,8 +34,7 @@ class IncrementalNetwork:
         network: describes itself; in evaluation mode, on ``device``. Its head is used as it is, in float32.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         device: where it runs.
-        by_index: whether windows are read by index tensors (few launches, for a GPU) instead of slice by slice; the
-            device's choice when None.
+        ways: how the steps between products are done; the device's fastest when None.
         tick: called between layers; may cancel by raising.
     """
 
@@ -43,18 +43,18 @@ class IncrementalNetwork:
         network: nn.Module,
         precision: str,
         device: torch.device,
-        by_index: bool | None = None,
+        ways: Ways | None = None,
         tick: Tick = no_tick,
     ) -> None:
         self.precision, self.device, self.dtype = precision, device, DTYPES[precision]
-        self.by_index = device.type != "cpu" if by_index is None else by_index
+        self.ways = ways_for(device, tick) if ways is None else ways
         self.layers = network.layers()
         self.head, self.head_of_mean = network.head, getattr(network, "head_of_mean", None)
         with torch.inference_mode():
             self.kernels = []
             for layer in self.layers:
                 tick()
-                self.kernels.append(KERNELS[type(layer)](layer, self.dtype, device))
+                self.kernels.append(KERNELS[type(layer)](layer, self.dtype, device, self.ways))
 
     @property
     def ends_in_wide_block(self) -> bool:
@@ -70,11 +70,6 @@ class IncrementalNetwork:
     def skips(self) -> bool:
         """Whether rows that this arithmetic takes for unchanged are left out: on a CPU, where finding them is cheap."""
         return self.device.type == "cpu"
-
-    @property
-    def keeps_float32(self) -> bool:
-        """Whether what is kept of a slice is the same in every precision: all layers round only what changes."""
-        return all(isinstance(layer, (Convolution, Pooling)) for layer in self.layers)
 
     def keep(self, prepared: np.ndarray, tick: Tick = no_tick) -> KeptSlice:
         """Runs the network on a prepared slice, float32 ``(size, size)``, and keeps what every layer said.

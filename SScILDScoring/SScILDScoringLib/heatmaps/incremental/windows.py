@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +29,40 @@ class Place:
         y, x = (span.starts[:, None] + np.arange(span.size) for span in (self.rows, self.columns))
         return torch.from_numpy((y[:, :, None] * side + x[:, None, :]).reshape(-1)).to(device)
 
+    def equals(self, other: Place) -> bool:
+        """Whether the windows are the same."""
+        return self.shape == other.shape and all(
+            (own.starts == others.starts).all()
+            for own, others in ((self.rows, other.rows), (self.columns, other.columns))
+        )
+
     def shifted(self, cells: int) -> Place:
         """The same windows in a map with so many more cells in front of it."""
         return Place(*(Span(span.starts + cells, span.size) for span in (self.rows, self.columns)))
+
+
+def one_by_one(change: torch.Tensor, own: Place, place: Place, dtype: torch.dtype) -> torch.Tensor:
+    """Windows ``(n, h, w, c)`` at another place, zero outside the old ones: little is copied."""
+    result = change.new_zeros((*place.shape, change.shape[-1]), dtype=dtype)
+    for n in range(len(result)):
+        to_y, from_y = _overlap(place.rows, own.rows, n)
+        to_x, from_x = _overlap(place.columns, own.columns, n)
+        result[n, to_y, to_x] = change[n, from_y, from_x]
+    return result
+
+
+def by_index(change: torch.Tensor, own: Place, place: Place, dtype: torch.dtype) -> torch.Tensor:
+    """The same by index tensors: few launches, for a GPU."""
+    device = change.device
+    y, x = (
+        torch.as_tensor(to.starts - source.starts, device=device)[:, None] + torch.arange(to.size, device=device)
+        for to, source in ((place.rows, own.rows), (place.columns, own.columns))
+    )
+    _, height, width = own.shape
+    inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
+    n = torch.arange(len(y), device=device)[:, None, None]
+    values = change[n, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None, :]]
+    return torch.where(inside[..., None], values, values.new_zeros(())).to(dtype)
 
 
 @dataclass(frozen=True)
@@ -40,18 +72,16 @@ class Window:
     Args:
         change: ``(n, h, w, c)``, new values less the kept ones.
         place: where.
-        by_index: whether windows are moved by index tensors (few launches, for a GPU) instead of one by one (little
-            is copied). Both give the same.
+        moved: how windows are moved; every way gives the same.
     """
 
     change: torch.Tensor
     place: Place
-    by_index: bool = False
+    moved: Callable[[torch.Tensor, Place, Place, torch.dtype], torch.Tensor] = one_by_one
 
     def at(self, place: Place, dtype: torch.dtype | None = None) -> torch.Tensor:
         """The change at another place, ``(n, h, w, c)``: zero outside the window. Always a new tensor."""
-        dtype = self.change.dtype if dtype is None else dtype
-        return (self._by_index if self.by_index else self._one_by_one)(place, dtype)
+        return self.moved(self.change, self.place, place, self.change.dtype if dtype is None else dtype)
 
     def around(self, place: Place, dtype: torch.dtype, most: int) -> tuple[torch.Tensor, int]:
         """The change at a place, with so many cells of zeros to be thought around it, ``most`` at most: layers that
@@ -64,26 +94,6 @@ class Window:
         if len(margins) == 1 and 0 <= min(margins) <= most:
             return self.change.to(dtype), margins.pop()
         return self.at(place, dtype), 0
-
-    def _one_by_one(self, place: Place, dtype: torch.dtype) -> torch.Tensor:
-        result = self.change.new_zeros((*place.shape, self.change.shape[-1]), dtype=dtype)
-        for n in range(len(result)):
-            to_y, from_y = _overlap(place.rows, self.place.rows, n)
-            to_x, from_x = _overlap(place.columns, self.place.columns, n)
-            result[n, to_y, to_x] = self.change[n, from_y, from_x]
-        return result
-
-    def _by_index(self, place: Place, dtype: torch.dtype) -> torch.Tensor:
-        device = self.change.device
-        y, x = (
-            torch.as_tensor(to.starts - own.starts, device=device)[:, None] + torch.arange(to.size, device=device)
-            for to, own in ((place.rows, self.place.rows), (place.columns, self.place.columns))
-        )
-        _, height, width = self.place.shape
-        inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
-        n = torch.arange(len(y), device=device)[:, None, None]
-        values = self.change[n, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None, :]]
-        return torch.where(inside[..., None], values, values.new_zeros(())).to(dtype)
 
 
 class KeptMap:
