@@ -190,6 +190,7 @@ def test_a_window_may_become_the_answer_but_only_where_nobody_else_reads_it():
 
 BROKEN = {
     "no numba": "import sys; sys.modules['numba'] = None",
+    "no compiler": "import os; os.environ['NUMBA_DISABLE_JIT'] = '1'",
     "wrong rows": "from SScILDScoringLib.heatmaps.incremental import passes; passes.seen_rows = lambda *given: (3, 60)",
 }
 

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core.errors import NumbaError  # noqa: F401  for who catches it
 from numba.extending import intrinsic
+
+if config.DISABLE_JIT:
+    raise ImportError("numba's compiler is switched off (NUMBA_DISABLE_JIT)")
 
 WORD, HALF_WORD = ir.IntType(32), ir.IntType(16)
 
