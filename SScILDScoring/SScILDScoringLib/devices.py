@@ -18,7 +18,8 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
     """The device to compute on.
 
     Args:
-        name: ``auto`` (CUDA when there is one, then Apple's MPS, then the CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        name: ``auto`` (CUDA when there is one, else the CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``. Apple's MPS
+            has to be asked for: nobody has run the networks there yet.
 
     Raises:
         SettingsError: an unknown name, or a device that this computer does not have.
@@ -27,9 +28,7 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
         name = str(name)
     name = name.strip().lower()
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise SettingsError(f"There is no device {name!r}; choose auto, cpu, cuda, cuda:0 (or another number) or mps.")
     device = torch.device(name)
@@ -75,6 +74,22 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Computes float32 with all its digits within the block, or within a function that it decorates.
+
+    PyTorch lets NVIDIA cards round the factors of float32 convolutions to 10 bits (TF32) unless told otherwise: scores
+    would differ from those of a CPU by more than float32 has to.
+    """
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.allow_tf32, products.allow_tf32
+    convolutions.allow_tf32 = products.allow_tf32 = False
+    try:
+        yield
+    finally:
+        convolutions.allow_tf32, products.allow_tf32 = before
 
 
 def _processor_name() -> str:

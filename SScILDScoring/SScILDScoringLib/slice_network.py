@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .devices import choose_device
+from .devices import choose_device, full_float32
 from .errors import ModelError
 from .scores import SliceScores
 
@@ -52,6 +52,7 @@ class SliceNetwork:
             self._incremental[precision] = IncrementalNetwork(self.network, precision, self.device, tick=tick)
         return self._incremental[precision]
 
+    @full_float32()
     def run(self, inputs: np.ndarray | torch.Tensor) -> np.ndarray:
         """TOT, GG, RET in percent, float64 ``(n, 3)``, of prepared inputs ``(n, size, size)``.
 
@@ -68,6 +69,7 @@ class SliceNetwork:
         if not np.isfinite(answers).all():
             raise ModelError(f"{self.bundle.name} gives answers that are not numbers; install the bundle again.")
 
+    @full_float32()
     def maps(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lung ``(n, h, w)`` and patterns ``(n, 3, h, w)`` of a ratio-head network, float32 in 0..1."""
         with torch.inference_mode():

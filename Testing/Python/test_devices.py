@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from SScILDScoringLib.devices import available_cores, choose_device, device_name, threads
+from small_bundles import s_net_bundle
+from SScILDScoringLib.devices import available_cores, choose_device, device_name, full_float32, threads
 from SScILDScoringLib.errors import SettingsError
 
 
@@ -42,3 +44,40 @@ def test_threads_are_given_back():
     with pytest.raises(SettingsError, match="At least one thread"), threads(0):
         pass
     assert available_cores() >= 1
+
+
+def float32_is_full() -> bool:
+    return not (torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32)
+
+
+def test_float32_keeps_all_its_digits_and_settings_are_given_back():
+    torch.backends.cudnn.allow_tf32 = True  # PyTorch's default
+
+    @full_float32()
+    def inside() -> bool:
+        return float32_is_full()
+
+    assert inside()
+    with pytest.raises(SettingsError), full_float32():
+        choose_device("gpu")
+    assert torch.backends.cudnn.allow_tf32
+
+
+def test_scores_and_heat_maps_are_computed_with_all_digits(tmp_path, monkeypatch):
+    """The flags are there without a graphics card, too."""
+    from SScILDScoringLib.heatmaps import render_heat_maps
+    from SScILDScoringLib.heatmaps.incremental import KeptSlice
+    from SScILDScoringLib.heatmaps.replacement import HeatMapSettings
+    from SScILDScoringLib.slice_network import SliceNetwork
+
+    network = SliceNetwork(s_net_bundle(tmp_path / "net", "convnext_atto", size=64))
+    full, ends = [], KeptSlice.ends
+    network.network.register_forward_hook(lambda *_given: full.append(float32_is_full()))
+    monkeypatch.setattr(KeptSlice, "ends", lambda *given: (full.append(float32_is_full()), ends(*given))[1])
+    hu = np.full((64, 64), -800, np.int16)
+    network.scores(hu)
+    assert full == [True]
+    render_heat_maps(hu, np.ones((64, 64), bool), network, HeatMapSettings(32, 32), precision="fp32")
+    assert len(full) > 1
+    assert all(full)
+    assert not float32_is_full()

@@ -115,7 +115,7 @@ def _device() -> Iterator[Check]:
             "Install PyTorch with CUDA (pytorch.org), or go on: the CPU works, more slowly.",
         )
     if torch.backends.mps.is_available():
-        yield Check("mps", "ok", "Apple graphics processor")
+        yield Check("mps", "ok", "Apple graphics processor; only used when --device mps asks for it (untested)")
     yield _processor()
 
 

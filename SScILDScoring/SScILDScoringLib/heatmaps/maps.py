@@ -103,6 +103,7 @@ def render_heat_maps(
         SettingsError: slice and lung mask differ in size, or an unknown engine or precision.
         Cancelled: by ``progress``.
     """
+    from ..devices import full_float32
     from ..slice_network import SliceNetwork
     from .engines import ENGINES, Work
     from .precision import choose_precision
@@ -138,7 +139,8 @@ def render_heat_maps(
         )
 
     report = Reporter(progress, partial and (lambda outcome: partial(maps_of(outcome))))
-    return maps_of(ENGINES[engine](Work(hu, network, settings, texture, sums, report, precision, batch_size)))
+    with full_float32():
+        return maps_of(ENGINES[engine](Work(hu, network, settings, texture, sums, report, precision, batch_size)))
 
 
 def _usable(engine: str, network) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..devices import full_float32
 from ..heatmaps.incremental.crew import in_crew
 from ..heatmaps.precision import computes_bf16, has_bf16_matrix_unit
 from ..preprocessing import normalized_patch
@@ -24,6 +25,7 @@ slices apart; of such a scatter about a third stays, 0.02 mm where slices are 1.
 Tick = Callable[[float, int], None]
 
 
+@full_float32()
 def window_answers(
     network: nn.Module,
     volume: np.ndarray,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ...networks.layout import WideBlock
-from .operators import ROWS, ChannelNorm, Convolve, Linear, can_pack
+from .operators import ROWS, ChannelNorm, Convolve, Linear, can_pack, precisely
 from .rows import Ends
 from .ways import Ways
 from .windows import KeptMap, Place, Window
@@ -53,15 +53,12 @@ class WideBlockKernel:
         self._mix = Convolve(depthwise, mixing, depthwise.bias.detach(), torch.float32, device)
         self._mix_change = Convolve(depthwise, mixing, None, dtype, device)
         self._norm, self.epsilon = ChannelNorm(norm, False, device), norm.eps
-        weight, bias = layer.widen.weight.detach().double(), layer.widen.bias.detach().double()
-        self._widen = Linear(
-            weight * norm.weight.detach().double(), bias + weight @ norm.bias.detach().double(), dtype, device
-        )
-        scale = layer.scale.detach().double().flatten()
-        narrow, self.narrow_bias = layer.narrow.weight.detach().double() * scale[:, None], layer.narrow.bias.detach()
-        self.narrow_bias = (self.narrow_bias.double() * scale).to(device, torch.float32)
-        self._narrow = Linear(narrow, self.narrow_bias, dtype, device)
-        self.narrow_weight = narrow.to(device, torch.float32)
+        weight, bias = precisely(layer.widen.weight), precisely(layer.widen.bias)
+        self._widen = Linear(weight * precisely(norm.weight), bias + weight @ precisely(norm.bias), dtype, device)
+        scale = precisely(layer.scale).flatten()
+        narrow, bias = precisely(layer.narrow.weight) * scale[:, None], precisely(layer.narrow.bias) * scale
+        self._narrow = Linear(narrow, bias, dtype, device)
+        self.narrow_weight, self.narrow_bias = (values.float().to(device) for values in (narrow, bias))
         self.chunk = max(CHUNK // mixing.shape[0] // ROWS, 1) * ROWS if can_pack(device) else 1 << 40
 
     def keep(self, x: KeptMap, last: bool) -> KeptBlock:

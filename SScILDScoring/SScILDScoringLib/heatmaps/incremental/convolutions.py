@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from ...networks.layout import Convolution, NormedConvolution, Pooling
-from .operators import ROWS, ChannelNorm, Convolve, Linear
+from .operators import ROWS, ChannelNorm, Convolve, Linear, precisely
 from .ways import Ways, patches_of
 from .windows import KeptMap, Place, Window
 
@@ -42,13 +42,12 @@ class ConvolutionKernel:
     def __init__(self, layer: Convolution, dtype: torch.dtype, device: torch.device, ways: Ways) -> None:
         self._ways = ways
         convolution, norm = layer.convolution, layer.norm
-        weight = convolution.weight.detach().double()
-        bias = torch.zeros(len(weight)) if convolution.bias is None else convolution.bias.detach()
-        bias = bias.to(weight)
+        weight = precisely(convolution.weight)
+        bias = weight.new_zeros(len(weight)) if convolution.bias is None else precisely(convolution.bias)
         if norm is not None:
-            factor = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
+            factor = precisely(norm.weight) / torch.sqrt(precisely(norm.running_var) + norm.eps)
             weight = weight * factor[:, None, None, None]
-            bias = (bias - norm.running_mean.double()) * factor + norm.bias.detach().double()
+            bias = (bias - precisely(norm.running_mean)) * factor + precisely(norm.bias)
         self._dtype, self._relu, self._reach = dtype, layer.relu, layer.reach
         self._whole = Convolve(convolution, weight, bias, torch.float32, device)
         self._change = Convolve(convolution, weight, None, dtype, device)
@@ -98,11 +97,11 @@ class NormedConvolutionKernel:
         self._side, self._norm_first = convolution.stride[0], layer.norm_first
         # The one at the network's entry is small, and its norm would enlarge what rounding does.
         self._dtype = dtype if layer.norm_first else torch.float32
-        weight = convolution.weight.detach().double().permute(0, 2, 3, 1)
-        bias = convolution.bias.detach().double()
+        weight = precisely(convolution.weight).permute(0, 2, 3, 1)
+        bias = precisely(convolution.bias)
         if layer.norm_first:
-            bias = bias + (weight * norm.bias.detach().double()).sum((1, 2, 3))
-            weight = weight * norm.weight.detach().double()
+            bias = bias + (weight * precisely(norm.bias)).sum((1, 2, 3))
+            weight = weight * precisely(norm.weight)
         weight = weight.flatten(1)
         self._whole = Linear(weight, bias, torch.float32, device)
         self._change = Linear(weight, None, self._dtype, device)

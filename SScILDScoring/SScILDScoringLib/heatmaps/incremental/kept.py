@@ -14,7 +14,7 @@ import torch
 from ...networks.layout import INPUT, WideBlock
 from .blocks import UNSEEN
 from .route import Route, Routes, Span
-from .windows import KeptMap, Place, Window
+from .windows import KeptMap, Place, Window, on_device
 
 if TYPE_CHECKING:
     from .network import IncrementalNetwork
@@ -165,8 +165,7 @@ class KeptSlice:
             y, x = change.rows, change.columns
             difference = change.values - self._prepared[y, x]
             window[y.start - top : y.stop - top, x.start - left : x.stop - left] = difference
-        values = torch.from_numpy(windows)[..., None].to(self.network.device)
-        return Window(values, place, self.network.ways.moved)
+        return Window(on_device(windows, self.network.device)[..., None], place, self.network.ways.moved)
 
     # ---- the last map and the head -------------------------------------------------------------------------------
 

@@ -16,6 +16,11 @@ PACKED_ROWS = 4096
 """For how many rows weights are packed; any number works with them."""
 
 
+def precisely(parameter: torch.Tensor) -> torch.Tensor:
+    """A parameter in double precision, to be folded: on the CPU, because not every device has that."""
+    return parameter.detach().cpu().double()
+
+
 def can_pack(device: torch.device) -> bool:
     """Whether oneDNN's packed and fused operators are there."""
     return (
@@ -29,8 +34,8 @@ class Linear:
     def __init__(
         self, weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, device: torch.device
     ) -> None:
-        self._weight = weight.to(device, dtype).contiguous()
-        self._bias = None if bias is None else bias.to(device, dtype).contiguous()
+        self._weight = weight.to(dtype).to(device).contiguous()
+        self._bias = None if bias is None else bias.to(dtype).to(device).contiguous()
         self._packed = can_pack(device)
         if self._packed:
             self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, PACKED_ROWS)
@@ -69,8 +74,8 @@ class Convolve:
         device: torch.device,
     ) -> None:
         self._stride, self._groups = list(convolution.stride), convolution.groups
-        self._weight = weight.to(device, dtype).contiguous(memory_format=torch.channels_last)
-        self._bias = None if bias is None else bias.to(device, dtype).contiguous()
+        self._weight = weight.to(dtype).to(device).contiguous(memory_format=torch.channels_last)
+        self._bias = None if bias is None else bias.to(dtype).to(device).contiguous()
         self._packed = can_pack(device)
         if self._packed:
             example = [1, convolution.in_channels, *(32 + k for k in convolution.kernel_size)]

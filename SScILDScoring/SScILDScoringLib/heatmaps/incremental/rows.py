@@ -60,46 +60,57 @@ class Rows:
     def changed(self) -> tuple[torch.Tensor, Ends | None]:
         """The output's change, float32 ``(n, h, w, c)``, and where the branch changed; None stands for everywhere."""
         flat = self._change.view(-1, self._change.shape[-1])
-        mixed, chosen, ends = self._chosen()
-        for part, made in self._made(mixed, chosen, hidden=False):
+        mixed, cells = self._mixed()
+        if self._unseen is None:
+            flat.add_(self._made(mixed, cells, hidden=False))
+            return self._change, None
+        seen = self._seen(mixed, cells)
+        for part, made in self._made_of(seen, mixed, cells, hidden=False):
             flat.index_add_(0, part, made.float())
-        return self._change, ends
+        return self._change, ends_of(seen.view(self._place.shape), self._place)
 
     def hidden(self) -> torch.Tensor:
         """What the block's wide rows change, summed over the cells: float32 ``(n, 4 c)``."""
         n, height, width = self._place.shape
+        mixed, cells = self._mixed()
+        if self._unseen is None:
+            made = self._made(mixed, cells, hidden=True)
+            return made.view(n, height * width, -1).sum(1, dtype=torch.float32)
         sums = torch.zeros((n, self._kept.made.values.shape[-1]), device=self._change.device)
         limits = torch.arange(n + 1, device=sums.device) * (height * width)
-        mixed, chosen, _ = self._chosen()
-        for part, made in self._made(mixed, chosen, hidden=True):
+        for part, made in self._made_of(self._seen(mixed, cells), mixed, cells, hidden=True):
             ends = torch.searchsorted(part, limits).tolist()
             for position, (start, stop) in enumerate(pairwise(ends)):
                 if stop > start:
                     sums[position] += made[start:stop].sum(0, dtype=torch.float32)
         return sums
 
-    def _chosen(self) -> tuple[torch.Tensor, torch.Tensor, Ends | None]:
-        """The change of the mixed rows, ``(m, c)``, numbers of those that are seen, and where they lie."""
+    def _mixed(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The change of the mixed rows, ``(m, c)``, and their cells in the map."""
         mixed = self._kernel.mixed_change(self._change)
-        mixed = mixed.view(-1, mixed.shape[-1])
-        self._cells = self._place.cells(self._kept.mixed.side, mixed.device)
-        if self._unseen is None:
-            return mixed, torch.arange(len(mixed), device=mixed.device), None
-        size = torch.linalg.vector_norm(mixed, dim=1, dtype=torch.float32)
-        seen = size > self._unseen * self._kept.spread.index_select(0, self._cells)
-        return mixed, seen.nonzero().flatten(), ends_of(seen.view(self._place.shape), self._place)
+        return mixed.view(-1, mixed.shape[-1]), self._place.cells(self._kept.mixed.side, mixed.device)
 
-    def _made(
-        self, mixed: torch.Tensor, chosen: torch.Tensor, hidden: bool
+    def _seen(self, mixed: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+        """Which rows change by more than what is not seen, boolean ``(m,)``."""
+        size = torch.linalg.vector_norm(mixed, dim=1, dtype=torch.float32)
+        return size > self._unseen * self._kept.spread.index_select(0, cells)
+
+    def _made(self, mixed: torch.Tensor, cells: torch.Tensor, hidden: bool) -> torch.Tensor:
+        """What the block makes of the change of rows ``(m, c)`` at these cells."""
+        values = self._kept.mixed.rows.index_select(0, cells).add_(mixed)
+        kept = self._kept.made.rows.index_select(0, cells)
+        return self._kernel.made(self._kernel.normed(values), hidden).sub_(kept)
+
+    def _made_of(
+        self, seen: torch.Tensor, mixed: torch.Tensor, cells: torch.Tensor, hidden: bool
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Numbers of rows and what the block makes of their change, chunk by chunk."""
+        """Numbers of the rows that are seen and what the block makes of their change, chunk by chunk."""
+        chosen = seen.nonzero().flatten()
         for part in chosen.split(self._kernel.chunk) if len(chosen) else ():
             # The last row again and again up to a number of rows that oneDNN knows.
             padded = torch.cat([part, part[-1:].expand(-len(part) % ROWS)])
-            cells = self._cells.index_select(0, padded)
-            values = self._kept.mixed.rows.index_select(0, cells).add_(mixed.index_select(0, padded))
-            kept = self._kept.made.rows.index_select(0, cells)
-            yield part, self._kernel.made(self._kernel.normed(values), hidden).sub_(kept)[: len(part)]
+            made = self._made(mixed.index_select(0, padded), cells.index_select(0, padded), hidden)
+            yield part, made[: len(part)]
 
 
 def ends_of(seen: torch.Tensor, place: Place) -> Ends:

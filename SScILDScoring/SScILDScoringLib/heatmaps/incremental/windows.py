@@ -26,8 +26,8 @@ class Place:
 
     def cells(self, side: int, device: torch.device) -> torch.Tensor:
         """Numbers ``(n * h * w,)`` of the cells in a map of ``side`` by ``side``, row by row."""
-        y, x = (span.starts[:, None] + np.arange(span.size) for span in (self.rows, self.columns))
-        return torch.from_numpy((y[:, :, None] * side + x[:, None, :]).reshape(-1)).to(device)
+        y, x = (_counted(span.starts, span.size, device) for span in (self.rows, self.columns))
+        return (y[:, :, None] * side + x[:, None, :]).reshape(-1)
 
     def equals(self, other: Place) -> bool:
         """Whether the windows are the same."""
@@ -55,7 +55,7 @@ def by_index(change: torch.Tensor, own: Place, place: Place, dtype: torch.dtype)
     """The same by index tensors: few launches, for a GPU."""
     device = change.device
     y, x = (
-        torch.as_tensor(to.starts - source.starts, device=device)[:, None] + torch.arange(to.size, device=device)
+        _counted(to.starts - source.starts, to.size, device)
         for to, source in ((place.rows, own.rows), (place.columns, own.columns))
     )
     _, height, width = own.shape
@@ -118,6 +118,17 @@ class KeptMap:
     def padded(self, padding: int) -> KeptMap:
         """With so many cells of zeros around it."""
         return KeptMap(F.pad(self.values, (0, 0, padding, padding, padding, padding)))
+
+
+def on_device(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """A copy on the device, for which nobody waits."""
+    values = torch.from_numpy(values)
+    return (values.pin_memory() if device.type == "cuda" else values).to(device, non_blocking=True)
+
+
+def _counted(starts: np.ndarray, size: int, device: torch.device) -> torch.Tensor:
+    """``size`` numbers from every start on, ``(n, size)``."""
+    return on_device(starts, device)[:, None] + torch.arange(size, device=device)
 
 
 def _overlap(to: Span, own: Span, n: int) -> tuple[slice, slice]:
