@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 STEPS = (
     ("linear + GELU", ("_linear_pointwise", "addmm", "aten::mm", "aten::linear", "gelu", "bmm", "matmul")),
@@ -16,6 +17,7 @@ STEPS = (
         ("copy", "index", "gather", "cat", "pad", "clone", "contiguous", "slice"),
     ),
     ("adds and other elementwise", ("add", "sub", "mul", "div", "relu", "sigmoid", "sum", "mean", "zero_", "fill_")),
+    ("compiled passes", ("compiled pass",)),
 )
 """Steps and what the names of their operators contain; the first that fits counts."""
 
@@ -23,6 +25,35 @@ STEPS = (
 def step_of(operator: str) -> str:
     """The step that an operator belongs to."""
     return next((step for step, parts in STEPS if any(part in operator for part in parts)), "other operators")
+
+
+@contextmanager
+def passes_named() -> Iterator[None]:
+    """Compiled passes, which torch's profiler does not see by itself, have a name for it within the block."""
+    from torch.profiler import record_function
+
+    from SScILDScoringLib.heatmaps.incremental.ways import compiled_ways
+
+    if compiled_ways() is None:
+        yield
+        return
+    from SScILDScoringLib.heatmaps.incremental import passes
+
+    def named(run: Callable) -> Callable:
+        def run_named(*given):
+            with record_function("compiled pass"):
+                return run(*given)
+
+        return run_named
+
+    own = {name: getattr(passes, name) for name in passes.PASSES}
+    for name, run in own.items():
+        setattr(passes, name, named(run))
+    try:
+        yield
+    finally:
+        for name, run in own.items():
+            setattr(passes, name, run)
 
 
 def steps_of_profile(work: Callable[[], object]) -> tuple[list[tuple[str, float]], float]:
@@ -39,7 +70,7 @@ def steps_of_profile(work: Callable[[], object]) -> tuple[list[tuple[str, float]
         everywhere = {}
     with profile(activities=[ProfilerActivity.CPU], **everywhere):
         pass  # the first one takes the profiler a second
-    with profile(activities=[ProfilerActivity.CPU], **everywhere) as profiler:
+    with passes_named(), profile(activities=[ProfilerActivity.CPU], **everywhere) as profiler:
         started = time.perf_counter()
         work()
         seconds = time.perf_counter() - started

@@ -256,6 +256,7 @@ def test_a_profile_of_work_in_another_thread_finds_its_products(case):
     assert seconds > 0
     assert sum(share for _, share in shares) == pytest.approx(1)
     assert dict(shares)["convolution"] > 0.01
+    assert dict(shares)["compiled passes"] > 0.001  # numba is in the test environment
 
 
 SMALL = replace(QUICK, slow=32, fast=32, checked=32, whole=True, growth=(48, 32, 16))

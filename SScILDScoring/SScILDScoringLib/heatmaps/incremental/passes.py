@@ -19,6 +19,9 @@ from numba.extending import intrinsic
 if config.DISABLE_JIT:
     raise ImportError("numba's compiler is switched off (NUMBA_DISABLE_JIT)")
 
+PASSES = ("moved", "seen_rows", "add_rows", "sum_rows", "rectified", "normed_patches")
+"""What others call."""
+
 WORD, HALF_WORD = ir.IntType(32), ir.IntType(16)
 
 
