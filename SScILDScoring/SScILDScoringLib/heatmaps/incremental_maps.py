@@ -62,7 +62,7 @@ UNSEEN = 2.0**-6
 WIDENINGS = 3
 """How often a preview leaves out less before the exact computation takes over."""
 
-GROUP = {"cpu": 12}
+GROUP = {"cpu": 8}
 OTHER_GROUP = 64
 """Positions computed together on a kind of device."""
 
