@@ -94,6 +94,7 @@ def about(case: Case, options: argparse.Namespace, deadline: Deadline) -> Callab
             wanted |= {
                 "growth": lambda: sections.growth(case, size),
                 "profile": lambda: sections.profile(case, size),
+                "compiled passes": lambda: sections.passes(case, size),
                 "memory": lambda: print(f"Memory of one slice: {child('memory', case, options.threads)}"),
                 "path": lambda: print(f"With {WITHOUT_AMX}: {child('path', case, options.threads, WITHOUT_AMX)}"),
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from unittest import mock
 
 import numpy as np
 from heat_map_contest import FIRST, START, Case, Size, ours_of
@@ -76,6 +77,25 @@ def profile(case: Case, size: Size) -> None:
         shares, seconds = steps_of_profile(lambda: case.maps("incremental", step=size.growth[0]))
     print(f"Profile (exact incremental, one thread, {seconds:.1f} s, torch {torch.__version__}):", end=" ")
     print(", ".join(f"{name} {100 * share:.0f} %" for name, share in shares), flush=True)
+
+
+def passes(case: Case, size: Size) -> None:
+    """Our compiled passes against PyTorch's operators for the same steps, by turns."""
+    from SScILDScoringLib.heatmaps.incremental import network
+    from SScILDScoringLib.heatmaps.incremental.ways import ONE_BY_ONE, compiled_ways
+
+    if compiled_ways() is None:
+        print("No compiled passes: numba is not here.")
+        return
+    plain = Case(case.name, case.bundle, device=case.device, side=case.side)
+    step = size.growth[-2]
+    with mock.patch.object(network, "ways_for", return_value=ONE_BY_ONE):
+        plain.maps("incremental", step=START)  # the network is made ready now, once for all of its maps
+    results = by_turns(
+        [Contestant("", lambda c=c: c.maps("incremental", step=step).network_runs, 1) for c in (plain, case)], 3
+    )
+    ratios = results[1].times_faster_than(results[0]), results[1].cheaper_than(results[0])
+    print("Compiled passes against PyTorch's operators: {:.2f} times faster, {:.2f} times less CPU".format(*ratios))
 
 
 def memory(case: Case) -> str:

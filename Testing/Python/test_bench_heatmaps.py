@@ -283,13 +283,21 @@ def test_the_sections_below_the_table_can_be_made(case, capsys):
     sections.accuracy(case, SMALL)
     sections.growth(case, SMALL)
     sections.profile(case, SMALL)
+    sections.passes(case, SMALL)
     sections.five_levels(case)
     printed = capsys.readouterr().out
     exact, whole = (part.splitlines()[1:] for part in printed.split("checked\n")[1:])
     assert exact[0].startswith("incremental fp32")
     assert float(exact[0].split()[3]) < 0.01  # percent
     assert any(line.startswith("preview") for line in whole[:2])
-    for words in ("against positions", "against slices", "a straight line explains", "Profile", "Five levels"):
+    for words in (
+        "against positions",
+        "against slices",
+        "a straight line explains",
+        "Profile",
+        "Compiled",
+        "Five levels",
+    ):
         assert words in printed
     assert "is chosen" in sections.path(case)
     assert "MB at most" in sections.memory(case)

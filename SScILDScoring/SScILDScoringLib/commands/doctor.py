@@ -95,7 +95,7 @@ def _passes() -> Check:
 
     if compiled_ways() is not None:
         return Check("heat maps", "ok", f"compiled passes, numba {importlib.metadata.version('numba')}")
-    advice = "pip install 'numba>=0.61' makes them a tenth to a fifth faster on a processor."
+    advice = "pip install 'numba>=0.61' makes them up to a fifth faster on a processor."
     return Check("heat maps", "warning", "without compiled passes: numba is not here or does not work", advice)
 
 
