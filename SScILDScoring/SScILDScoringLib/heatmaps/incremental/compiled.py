@@ -65,13 +65,13 @@ def normed_patches(
 
 
 class CompiledRows(Rows):
-    """The same, found, normed, written for the products and added in two passes."""
+    """Such rows found, normed and written for the products in one pass, and added in another."""
 
     def changed(self) -> tuple[torch.Tensor, Ends | None]:
         flat = array_of(self._change.view(-1, self._change.shape[-1]))
         kept = array_of(self._kept.made.rows)
         ends = np.tile(np.array([NOWHERE, -NOWHERE, NOWHERE, -NOWHERE]), (self._place.shape[0], 1))
-        for numbers, cells, made in self._seen(ends, hidden=False):
+        for numbers, cells, made in self._chunks(ends, hidden=False):
             passes.add_rows(array_of(made), kept, numbers, cells, flat)
         top, left = _corners(self._place)
         return self._change, Ends(top + ends[:, 0], top + ends[:, 1], left + ends[:, 2], left + ends[:, 3])
@@ -80,11 +80,11 @@ class CompiledRows(Rows):
         n, height, width = self._place.shape
         kept = array_of(self._kept.made.rows)
         sums = torch.zeros((n, kept.shape[1]))
-        for numbers, cells, made in self._seen(np.zeros((n, 4), np.int64), hidden=True):
+        for numbers, cells, made in self._chunks(np.zeros((n, 4), np.int64), hidden=True):
             passes.sum_rows(array_of(made), kept, numbers, cells, height * width, array_of(sums))
         return sums
 
-    def _seen(self, ends: np.ndarray, hidden: bool) -> Iterator[tuple[np.ndarray, np.ndarray, torch.Tensor]]:
+    def _chunks(self, ends: np.ndarray, hidden: bool) -> Iterator[tuple[np.ndarray, np.ndarray, torch.Tensor]]:
         """Numbers of rows, their cells of the map and what the block makes of them, chunk by chunk."""
         kernel, kept = self._kernel, self._kept
         mixed = kernel.mixed_change(self._change)
