@@ -67,7 +67,7 @@ OTHER_GROUP = 64
 """Positions computed together on a kind of device."""
 
 LEAST_TASKS = 4
-"""Into so many parts the positions of a slice are divided at least."""
+"""Into so many parts the positions of a slice are divided at least, on a CPU."""
 
 HEADS = {True: 12, False: 64}
 """Positions that share a run of the head: one that starts with a mean, and one that reads the whole map, whose first
@@ -148,6 +148,7 @@ class Positions:
         device = self._network.device.type
         size = self._work.batch_size or GROUP.get(device, OTHER_GROUP)
         crew = torch.get_num_threads() if device == "cpu" else 1
+        least = max(crew, LEAST_TASKS) if device == "cpu" else 1
         kept = [self._kept_in(one.precision) for one in wanted]
         plans = [
             Plan(slice_, self._changes, *(() if one.cut is None else (one.cut.halo, one.cut.unseen)))
@@ -157,7 +158,7 @@ class Positions:
         for number, one in enumerate(wanted):
             heads = max(HEADS[kept[number].network.head_of_mean is not None] // size, 1) * size
             # Few positions are shared out, too, and not all come at once: maps appear while they are computed.
-            heads = min(heads, max(-(-len(one.numbers) // max(crew, LEAST_TASKS)), 1))
+            heads = min(heads, max(-(-len(one.numbers) // least), 1))
             # Windows of like size go together; where they grow to the whole map in the end this would win nothing.
             numbers = one.numbers if one.cut is None else sorted(one.numbers, key=self._shape_of)
             tasks += [(number, numbers[n : n + heads]) for n in range(0, len(numbers), heads)]
