@@ -122,7 +122,7 @@ NETWORKS = [
 
 @functools.cache
 def known(number):
-    """One of :data:`NETWORKS`, a slice, changes of it, the true answers, and how far its own in float32 are from them."""
+    """One of :data:`NETWORKS`, a slice, changes of it, the true answers, and how far float32 is from these."""
     name, options, size = NETWORKS[number]
     network = network_with_random_weights(name, **options)
     image = np.random.default_rng(0).random((size, size)).astype(np.float32)
