@@ -149,6 +149,20 @@ def test_changed_windows_are_answered_as_the_network_answers_the_whole_slice(num
     assert np.abs(together - kept.baseline - change).max() < allowed
 
 
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
+@pytest.mark.parametrize("number", [0, 1], ids=["96", "90"])
+def test_where_no_row_is_left_out_as_on_a_gpu_the_answers_are_the_networks_too(number, precision, monkeypatch):
+    monkeypatch.setattr(IncrementalNetwork, "skips", False)
+    network, image, changes, wanted, rounding = known(number)
+    kept = IncrementalNetwork(network, "fp32", CPU, BY_INDEX).keep(image)
+    if precision != "fp32":
+        kept = kept.answered_by(IncrementalNetwork(network, precision, CPU, BY_INDEX))
+    found = kept.answers([kept.ends(Plan(kept, changes), range(len(changes)))]) - kept.baseline
+    change = wanted[1:] - wanted[0]
+    allowed = {"fp32": 1e-4, "bf16": 0.05}[precision]
+    assert np.abs(found - change).max() < allowed * np.abs(change).max() + 3 * rounding
+
+
 @needs_bf16
 @every_way
 def test_in_bf16_every_way_gives_the_same(ways):
